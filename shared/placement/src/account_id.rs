@@ -91,12 +91,7 @@ impl AccountId {
         let (min, max) = (Self::MIN.0, Self::MAX.0);
         match u64::try_from(value) {
             Ok(id) if (min..=max).contains(&id) => Ok(Self(id)),
-            _ => Err(InvalidId::OutOfRange {
-                id: WORDS,
-                min,
-                max,
-                value,
-            }),
+            _ => Err(InvalidId::OutOfRange { id: WORDS, min, max, value }),
         }
     }
 }

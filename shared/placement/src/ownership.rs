@@ -91,14 +91,12 @@ pub struct OwnershipMap {
 impl OwnershipMap {
     /// The owner of a slot and the epoch since which it is.
     pub fn owner(&self, region: RegionCode, slot: Slot) -> Option<(ShardId, Epoch)> {
-        self.entry(region, slot)
-            .map(|entry| (entry.shard, entry.epoch))
+        self.entry(region, slot).map(|entry| (entry.shard, entry.epoch))
     }
 
     /// How many slots of a region have a known owner: [`SLOT_COUNT`] when the map is complete.
     pub fn slots_known(&self, region: RegionCode) -> usize {
-        self.owners(region)
-            .map_or(0, |owners| owners.iter().flatten().count())
+        self.owners(region).map_or(0, |owners| owners.iter().flatten().count())
     }
 
     /// Takes over what a shard states of itself: per slot the highest epoch holds. Returns whether the map
@@ -106,44 +104,19 @@ impl OwnershipMap {
     pub fn merge(&mut self, region: RegionCode, shard: ShardId, claims: &[SlotClaim]) -> bool {
         let mut changed = false;
         for claim in claims.iter().filter(|claim| claim.state.is_owner()) {
-            changed |= self.learn(
-                region,
-                claim.slot,
-                Entry {
-                    shard,
-                    epoch: claim.epoch,
-                    first_hand: true,
-                },
-            );
+            changed |= self.learn(region, claim.slot, Entry { shard, epoch: claim.epoch, first_hand: true });
         }
         changed
     }
 
     /// Takes over a hint: the owner and epoch that another shard named when it answered that the slot is not
     /// its own. A hint weighs less than the owner's own claim of the same epoch. Returns whether the map changed.
-    pub fn correct(
-        &mut self,
-        region: RegionCode,
-        slot: Slot,
-        shard: ShardId,
-        epoch: Epoch,
-    ) -> bool {
-        self.learn(
-            region,
-            slot,
-            Entry {
-                shard,
-                epoch,
-                first_hand: false,
-            },
-        )
+    pub fn correct(&mut self, region: RegionCode, slot: Slot, shard: ShardId, epoch: Epoch) -> bool {
+        self.learn(region, slot, Entry { shard, epoch, first_hand: false })
     }
 
     fn learn(&mut self, region: RegionCode, slot: Slot, news: Entry) -> bool {
-        if self
-            .entry(region, slot)
-            .is_some_and(|known| known.rank() >= news.rank())
-        {
+        if self.entry(region, slot).is_some_and(|known| known.rank() >= news.rank()) {
             return false;
         }
         self.owners_mut(region)[slot.index()] = Some(news);
@@ -163,8 +136,7 @@ impl OwnershipMap {
         if self.regions.len() <= index {
             self.regions.resize(index + 1, None);
         }
-        let owners = self.regions[index]
-            .get_or_insert_with(|| Arc::new(vec![None; usize::from(SLOT_COUNT)]));
+        let owners = self.regions[index].get_or_insert_with(|| Arc::new(vec![None; usize::from(SLOT_COUNT)]));
         Arc::make_mut(owners).as_mut_slice()
     }
 }

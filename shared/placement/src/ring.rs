@@ -42,13 +42,9 @@ pub struct Ring {
 impl Ring {
     /// Builds the ring of a region. It is empty where the region is unknown or has no active shard.
     pub fn of_region(topology: &Topology, region: RegionCode) -> Self {
-        let active = topology
-            .shards_of(region)
-            .filter(|shard| shard.state == ShardState::Active);
+        let active = topology.shards_of(region).filter(|shard| shard.state == ShardState::Active);
         let weighted = active.map(|shard| (RingShard(shard.id), vnodes(shard)));
-        let inner = RingBuilder::new(FixedHash)
-            .weighted_nodes_iter(weighted)
-            .build();
+        let inner = RingBuilder::new(FixedHash).weighted_nodes_iter(weighted).build();
         Self { inner }
     }
 
@@ -66,9 +62,7 @@ pub fn founding_slots(topology: &Topology, shard: ShardId) -> Vec<Slot> {
         return Vec::new();
     };
     let ring = Ring::of_region(topology, region.code);
-    Slot::all()
-        .filter(|slot| ring.owner(*slot) == Some(shard))
-        .collect()
+    Slot::all().filter(|slot| ring.owner(*slot) == Some(shard)).collect()
 }
 
 /// At least one, so that no active shard is left out.

@@ -100,15 +100,11 @@ impl Topology {
     /// The shards of a region in every state, in the document's order.
     pub fn shards_of(&self, region: RegionCode) -> impl Iterator<Item = &Shard> {
         let name = self.region_coded(region).map(|region| region.name.as_str());
-        self.shards
-            .iter()
-            .filter(move |shard| Some(shard.region.as_str()) == name)
+        self.shards.iter().filter(move |shard| Some(shard.region.as_str()) == name)
     }
 
     /// The currency of a code.
     pub fn currency(&self, code: &str) -> Option<&CurrencySpec> {
-        self.currencies
-            .iter()
-            .find(|currency| currency.code == code)
+        self.currencies.iter().find(|currency| currency.code == code)
     }
 }

@@ -137,9 +137,7 @@ impl FromStr for TransferId {
         if text.len() != 36 {
             return Err(InvalidId::NotUuid);
         }
-        Uuid::try_parse(text)
-            .map_err(|_| InvalidId::NotUuid)?
-            .try_into()
+        Uuid::try_parse(text).map_err(|_| InvalidId::NotUuid)?.try_into()
     }
 }
 
