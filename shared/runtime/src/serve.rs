@@ -1,0 +1,129 @@
+//! Serving HTTP/1.1 and HTTP/2 on one listener, with a bound on whatever a client can make us hold,
+//! and an end that lets requests in flight finish.
+
+mod activity;
+mod connection;
+mod refuse;
+mod stream;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper::service::Service;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinError, JoinSet};
+
+use crate::config::ServeConfig;
+use crate::in_flight::InFlight;
+use crate::shutdown::Shutdown;
+use connection::Protocols;
+pub use stream::ClientStream;
+
+/// Connections that the kernel holds ready while we are busy.
+const BACKLOG: i32 = 1024;
+
+/// The pause after the system refused us a connection (no file descriptors left), lest we spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What an error of a service or a body must turn into.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Listens on the configured address.
+///
+/// # Errors
+/// The address is taken or not ours.
+pub fn bind(config: &ServeConfig) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(config.bind), Type::STREAM, Some(Protocol::TCP))?;
+    // A restarted process must not wait for the connections of the former one to be forgotten.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(config.reuse_port)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&config.bind.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Serves `service`, cloned for each connection, until `shutdown`, and then drains: no more connections
+/// are taken, requests in flight finish, and what is left after `drain_timeout` is dropped.
+///
+/// HTTP/2 is told by its preface (prior knowledge). HTTP/1.1 upgrades work; an upgraded connection
+/// belongs to the service, is not waited for by the drain, and counts among `connections_max` until it
+/// is dropped. Its `Upgraded` holds a `TokioIo<ClientStream>`.
+pub async fn serve<S, B>(
+    listener: TcpListener,
+    service: S,
+    config: &ServeConfig,
+    shutdown: Shutdown,
+    drain_timeout: Duration,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let protocols = Arc::new(Protocols::new(config));
+    let open = InFlight::new(config.connections_max);
+    let refusals = InFlight::new(refuse::AT_ONCE_MAX);
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            stream = accept(&listener) => match open.enter() {
+                Some(place) => {
+                    let stream = ClientStream::new(stream, place);
+                    let protocols = Arc::clone(&protocols);
+                    tasks.spawn(protocols.serve(stream, service.clone(), shutdown.clone()));
+                }
+                // With too many refusals under way, too, the connection is just dropped.
+                None => if let Some(place) = refusals.enter() {
+                    tasks.spawn(refuse::refuse(stream, place));
+                }
+            },
+            Some(ended) = tasks.join_next() => log_panic(ended),
+            () = shutdown.triggered() => break,
+        }
+    }
+    drop(listener);
+    drain(tasks, drain_timeout).await;
+}
+
+/// The next connection. The system's refusals are waited out, for they pass (`EMFILE`, `ECONNABORTED`).
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await.and_then(|(stream, _)| {
+            // Answers are written in one go; waiting to fill a packet would only delay them.
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        }) {
+            Ok(stream) => return stream,
+            Err(error) => {
+                tracing::warn!(%error, "could not accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn drain(mut tasks: JoinSet<()>, timeout: Duration) {
+    let finish = async {
+        while let Some(ended) = tasks.join_next().await {
+            log_panic(ended);
+        }
+    };
+    if tokio::time::timeout(timeout, finish).await.is_err() {
+        tracing::warn!(connections = tasks.len(), "dropping what did not finish in time");
+        tasks.shutdown().await;
+    }
+}
+
+/// A defect in one connection's task must not end the others, but must be seen.
+fn log_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended.map_err(|error| error.to_string()) {
+        tracing::error!(error, "a connection's task broke off");
+    }
+}

@@ -1,0 +1,188 @@
+//! One connection, from its first byte to its end.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::BoxError;
+use super::activity::{Activity, Patience};
+use super::stream::ClientStream;
+use crate::config::ServeConfig;
+use crate::shutdown::Shutdown;
+
+/// What every HTTP/2 connection begins with, and no HTTP/1 one (RFC 9113, section 3.4).
+const PREFACE: [u8; 3] = *b"PRI";
+
+/// The pause before looking again at a first packet of one or two bytes.
+const PEEK_PAUSE: Duration = Duration::from_millis(5);
+
+/// hyper refuses a smaller buffer for HTTP/1.
+const BUFFER_BYTES_MIN: usize = 8192;
+
+/// Requests at once on one HTTP/2 connection.
+const STREAMS_MAX: u32 = 256;
+
+/// HTTP/2 pings find out peers that vanished without a word.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The configured protocols, shared by all connections of one listener.
+#[derive(Debug)]
+pub(super) struct Protocols {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    patience: Patience,
+    preface_timeout: Duration,
+}
+
+impl Protocols {
+    pub(super) fn new(config: &ServeConfig) -> Self {
+        let mut http1 = http1::Builder::new();
+        http1
+            .header_read_timeout(None) // see `Activity`
+            .max_header_size(config.header_bytes_max)
+            .max_buf_size(config.header_bytes_max.max(BUFFER_BYTES_MIN))
+            .pipeline_flush(true);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS_MAX)
+            .max_header_list_size(u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX))
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT);
+        Self { http1, http2, patience: Patience::of(config), preface_timeout: config.header_timeout }
+    }
+
+    /// Serves one connection until it ends, the client tries our patience, or the drain is done with it.
+    pub(super) async fn serve<S, B>(self: Arc<Self>, stream: ClientStream, service: S, shutdown: Shutdown)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        let preface = timeout(self.preface_timeout, speaks_http2(stream.tcp()));
+        let speaks_http2 = tokio::select! {
+            spoken = preface => match spoken {
+                Ok(Ok(speaks_http2)) => speaks_http2,
+                Ok(Err(_)) | Err(_) => return,
+            },
+            // Nothing was asked of us yet.
+            () = shutdown.triggered() => return,
+        };
+        let activity = stream.activity();
+        let watch = Watch { activity: stream.activity(), patience: self.patience, shutdown };
+        // A closure, where a named future would have to be boxed for each request.
+        let service = service_fn(move |request| {
+            let noted = Noted::new(Arc::clone(&activity));
+            let answer = service.call(request);
+            async move {
+                let answer = answer.await;
+                drop(noted);
+                answer
+            }
+        });
+        let io = TokioIo::new(stream);
+        if speaks_http2 {
+            let connection = self.http2.serve_connection(io, service);
+            watch.drive(connection, |it| it.graceful_shutdown()).await;
+        } else {
+            let connection = self.http1.serve_connection(io, service).with_upgrades();
+            watch.drive(connection, |it| it.graceful_shutdown()).await;
+        }
+    }
+}
+
+/// Looks at the first bytes without taking them.
+///
+/// # Errors
+/// The client left before it said anything.
+async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0; PREFACE.len()];
+    loop {
+        match stream.peek(&mut first).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            3 => return Ok(first == PREFACE),
+            count if first[..count] != PREFACE[..count] => return Ok(false),
+            // "P" may become POST or PRI. The socket stays readable, so only time can tell.
+            _ => sleep(PEEK_PAUSE).await,
+        }
+    }
+}
+
+/// One request in flight; dropped with its future when the client leaves.
+struct Noted(Arc<Activity>);
+
+impl Noted {
+    fn new(activity: Arc<Activity>) -> Self {
+        activity.request_began();
+        Self(activity)
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.0.request_ended();
+    }
+}
+
+/// What may end a connection before the client does.
+struct Watch {
+    activity: Arc<Activity>,
+    patience: Patience,
+    shutdown: Shutdown,
+}
+
+impl Watch {
+    async fn drive<C, E>(self, connection: C, finish: impl FnOnce(Pin<&mut C>))
+    where
+        C: Future<Output = Result<(), E>>,
+        E: Into<BoxError>,
+    {
+        let mut connection = pin!(connection);
+        let mut timer = pin!(sleep_until(self.activity.patience_ends(&self.patience)));
+        let mut stopping = pin!(self.shutdown.triggered());
+        let mut finish = Some(finish);
+        loop {
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => return log_end(ended.map_err(Into::into)),
+                () = timer.as_mut() => {
+                    let ends = self.activity.patience_ends(&self.patience);
+                    if ends <= Instant::now() {
+                        return tracing::debug!("closing a connection whose client is too slow");
+                    }
+                    timer.as_mut().reset(ends);
+                }
+                () = stopping.as_mut(), if finish.is_some() => {
+                    // hyper would wait for the first request of a connection that never made one.
+                    if self.activity.is_new() {
+                        return;
+                    }
+                    if let Some(finish) = finish.take() {
+                        finish(connection.as_mut());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Clients that vanish or talk nonsense are their own affair; operators see them on request.
+fn log_end(ended: Result<(), BoxError>) {
+    if let Err(error) = ended {
+        tracing::debug!(error, "a connection broke off");
+    }
+}

@@ -1,0 +1,46 @@
+//! Answering one connection too many: told at once to come back, and never queued.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::in_flight::Place;
+
+/// How many are being refused at once; further ones are closed without a word.
+pub(super) const AT_ONCE_MAX: usize = 256;
+
+/// How long one refused client may take to read why.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How much of its request is read and thrown away.
+const DISCARDED_BYTES_MAX: u64 = 65_536;
+
+const BODY: &str = concat!(
+    r#"{"type":"/problems/overloaded","title":"Overloaded","status":503,"#,
+    r#""detail":"too many connections","code":"overloaded","retry":"same_key"}"#,
+);
+
+/// Answers 503 and closes. The place is held until the client is gone.
+pub(super) async fn refuse(stream: TcpStream, _place: Place) {
+    // One that takes longer than that has had its chance to read.
+    if let Ok(Err(error)) = tokio::time::timeout(TIMEOUT, answer(stream)).await {
+        tracing::debug!(%error, "a refused client did not hear why");
+    }
+}
+
+async fn answer(mut stream: TcpStream) -> io::Result<()> {
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n\
+         Retry-After: 1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{BODY}",
+        BODY.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.shutdown().await?;
+    // Closing with unread bytes would reset the connection and destroy the answer on its way.
+    let mut request = stream.take(DISCARDED_BYTES_MAX);
+    let mut discarded = [0; 4096];
+    while request.read(&mut discarded).await? > 0 {}
+    Ok(())
+}
