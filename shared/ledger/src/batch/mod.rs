@@ -1,0 +1,117 @@
+//! The batch decision: a ladder of early returns for each kind of command, one named refusal a step,
+//! and after the last step the command succeeds.
+
+mod accounts;
+mod external;
+mod settle;
+mod transfer;
+
+use crate::{
+    Amount, Books, Command, Counterpart, Currency, Decided, Entry, KeyClaim, KeyRecord, Outcome, Rejection, Stamped,
+    TransferState, Writes,
+};
+use crate::{PostedTransfer, Transfer};
+use placement::{AccountId, Slot, TransferId};
+
+/// Decides a batch, strictly in order; each command sees the effects of those before it.
+///
+/// Returns one outcome for each command, and what to store. Nothing of it holds unless all of it is
+/// committed. The books are left as they will be.
+pub fn decide(books: &mut Books<'_>, batch: &[Stamped]) -> (Vec<Outcome>, Writes) {
+    let mut deciding = Deciding { books, writes: Writes::default() };
+    let outcomes = batch.iter().map(|stamped| deciding.decide(stamped)).collect();
+    (outcomes, deciding.writes)
+}
+
+struct Deciding<'b, 'a> {
+    books: &'b mut Books<'a>,
+    writes: Writes,
+}
+
+impl Deciding<'_, '_> {
+    fn decide(&mut self, stamped: &Stamped) -> Outcome {
+        let command = &stamped.command;
+        if !self.books.ownership.owns(command.region(), command.slot()) {
+            return Outcome::Moved(command.slot());
+        }
+        if let Some(answer) = command.key().and_then(|key| self.recorded(key)) {
+            return answer;
+        }
+        match command {
+            Command::Transfer(transfer) => self.transfer(transfer, stamped.fresh_id),
+            Command::Deposit(deposit) => self.deposit(deposit, stamped.fresh_id),
+            Command::Withdraw(withdrawal) => self.withdraw(withdrawal, stamped.fresh_id),
+            Command::CreateAccount(create) => self.create_account(create, stamped.fresh_discriminator),
+            Command::SetStatus(set) => self.set_status(set),
+            Command::Credit(credit) => self.credit(credit),
+            Command::Void(void) => self.void(void),
+            Command::Settle(settle) => self.settle(settle),
+        }
+    }
+
+    /// The answer that the key already has.
+    fn recorded(&self, key: KeyClaim) -> Option<Outcome> {
+        let recorded = self.books.keys.get(&key.hash)?;
+        if recorded.fingerprint != key.fingerprint {
+            let rejection = Rejection::IdempotencyKeyReused;
+            return Some(Outcome::Decided(Decided::Rejected { rejection, transfer_id: None }));
+        }
+        let transfer_id = recorded.transfer_id;
+        Some(match (recorded.rejection, transfer_id, recorded.account_id) {
+            (Some(rejection), _, _) => Outcome::ReplayedRejection { rejection, transfer_id },
+            (None, Some(transfer_id), _) => Outcome::ReplayedTransfer(transfer_id),
+            (None, None, Some(account_id)) => Outcome::ReplayedAccount(account_id),
+            // A CHECK constraint rules it out.
+            (None, None, None) => Outcome::Contradiction,
+        })
+    }
+
+    /// Records what the key was used for, for later batches and for the rest of this one.
+    fn record_key(&mut self, slot: Slot, key: KeyClaim, used_for: UsedFor) {
+        let (transfer_id, account_id, rejection) = match used_for {
+            UsedFor::Transfer(id) => (Some(id), None, None),
+            UsedFor::Account(id) => (None, Some(id), None),
+            UsedFor::Rejection(rejection, transfer_id) => (transfer_id, None, Some(rejection)),
+        };
+        let (hash, fingerprint) = (key.hash, key.fingerprint);
+        let recorded = crate::RecordedKey { fingerprint, transfer_id, account_id, rejection };
+        self.books.keys.insert(hash, recorded);
+        self.writes.keys.push(KeyRecord { slot, hash, fingerprint, transfer_id, account_id, rejection });
+    }
+
+    /// Records a refused transfer: its row without sides, and its key.
+    fn reject_transfer(&mut self, key: KeyClaim, slot: Slot, transfer: Transfer, rejection: Rejection) -> Outcome {
+        let id = transfer.id;
+        let transfer = Transfer {
+            state: TransferState::Rejected,
+            reason: Some(rejection),
+            decided_at: Some(self.books.now),
+            ..transfer
+        };
+        self.record_key(slot, key, UsedFor::Rejection(rejection, Some(id)));
+        self.writes.transfers.push(PostedTransfer { transfer, debit: None, credit: None, remote_user_id: None });
+        Outcome::Decided(Decided::Rejected { rejection, transfer_id: Some(id) })
+    }
+
+    /// Adds to an account's balance (a debit adds a negative amount) and numbers the entry. The caller
+    /// has checked that the account exists and that the result is in range.
+    fn post(&mut self, id: AccountId, change: Amount) -> Option<Entry> {
+        let account = self.books.accounts.get_mut(&id)?;
+        account.balance = account.balance.checked_add(change)?;
+        account.entry_count += 1;
+        self.writes.changed.insert(id);
+        Some(Entry { number: account.entry_count, balance_after: account.balance })
+    }
+
+    /// Adds to the total of a counterpart that is no account of this shard.
+    fn add_total(&mut self, counterpart: Counterpart, currency: Currency, change: Amount) {
+        let total = self.writes.totals.entry((counterpart, currency)).or_default();
+        *total = Amount(total.0 + change.0);
+    }
+}
+
+enum UsedFor {
+    Transfer(TransferId),
+    Account(AccountId),
+    Rejection(Rejection, Option<TransferId>),
+}

@@ -1,0 +1,245 @@
+//! The calling side of a link.
+
+use super::{PATH, PROTOCOL, Request, Response, frame};
+use crate::answer::Answer;
+use crate::operation::Call;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, StatusCode, header};
+use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
+use slab::Slab;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+/// Calls that may wait for one connection's socket before new ones are refused.
+const QUEUE_MAX: usize = 8_192;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const RECONNECT_AFTER: Duration = Duration::from_millis(100);
+const RECONNECT_AFTER_MAX: Duration = Duration::from_secs(2);
+const PING_AFTER: Duration = Duration::from_secs(1);
+/// A peer that has been silent for this long, although it was pinged, is taken for dead.
+const SILENCE_MAX: Duration = Duration::from_secs(4);
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The call was never sent: nothing has happened; it may be sent elsewhere.
+    #[error("the call was not sent: the shard-node cannot be reached")]
+    NotApplied,
+    /// The call was sent, and the connection broke or the deadline passed. Ask again with the same key.
+    #[error("the outcome is unknown: the shard-node did not answer")]
+    Unknown,
+}
+
+/// A connection to one shard-node that is kept, and made again when it breaks. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct Link {
+    state: watch::Receiver<State>,
+    // The connection's task ends when the last clone of the link is dropped.
+    _alive: Arc<watch::Sender<()>>,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    Down,
+    Up(mpsc::Sender<Outgoing>),
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    call: Box<Call>,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Link {
+    /// Starts connecting in the background, within a tokio runtime.
+    pub fn open(address: String, secret: &str) -> Link {
+        let (up, state) = watch::channel(State::Down);
+        let (alive, closed) = watch::channel(());
+        tokio::spawn(keep_connected(address, format!("Bearer {secret}"), up, closed));
+        Link { state, _alive: Arc::new(alive) }
+    }
+
+    /// Whether calls can be sent right now.
+    pub fn is_up(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Up(_))
+    }
+
+    /// Waits until calls can be sent.
+    pub async fn up(&self) {
+        let mut state = self.state.clone();
+        // An error means that the connection's task has ended, and it ends only with the link.
+        drop(state.wait_for(|state| matches!(state, State::Up(_))).await);
+    }
+
+    /// Sends the call and waits for its answer for as long as the call says.
+    pub async fn call(&self, call: Call) -> Result<Answer, CallError> {
+        let State::Up(queue) = self.state.borrow().clone() else {
+            return Err(CallError::NotApplied);
+        };
+        let deadline = Duration::from_millis(u64::from(call.context.remaining_ms));
+        let (answer, answered) = oneshot::channel();
+        queue.try_send(Outgoing { call: Box::new(call), answer }).map_err(|_| CallError::NotApplied)?;
+        match tokio::time::timeout(deadline, answered).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) | Err(_) => Err(CallError::Unknown),
+        }
+    }
+}
+
+async fn keep_connected(
+    address: String,
+    authorization: String,
+    up: watch::Sender<State>,
+    mut closed: watch::Receiver<()>,
+) {
+    let mut pause = RECONNECT_AFTER;
+    loop {
+        let started = Instant::now();
+        tokio::select! {
+            () = connection(&address, &authorization, &up) => {}
+            _ = closed.changed() => return,
+        }
+        up.send_replace(State::Down);
+        pause = match started.elapsed() > Duration::from_secs(5) {
+            true => RECONNECT_AFTER,
+            false => (pause * 2).min(RECONNECT_AFTER_MAX),
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = closed.changed() => return,
+        }
+    }
+}
+
+/// One connection's whole life.
+async fn connection(address: &str, authorization: &str, up: &watch::Sender<State>) {
+    let io = match tokio::time::timeout(CONNECT_TIMEOUT, upgrade(address, authorization)).await {
+        Ok(Ok(io)) => io,
+        Ok(Err(error)) => return tracing::debug!(address, %error, "link not made"),
+        Err(_) => return tracing::debug!(address, "link not made in time"),
+    };
+    tracing::debug!(address, "link made");
+    let (reader, writer) = tokio::io::split(io);
+    let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+    let flight = Flight::default();
+    up.send_replace(State::Up(queue));
+    tokio::select! {
+        () = write_calls(writer, waiting, flight.clone()) => {}
+        () = take_answers(reader, flight.clone(), up) => {}
+    }
+    // Whoever still waits learns that the outcome is unknown.
+    flight.lock().clear();
+    tracing::debug!(address, "link ended");
+}
+
+#[derive(Debug, thiserror::Error)]
+enum UpgradeError {
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("{0}")]
+    Http(#[from] hyper::Error),
+    #[error("{0}")]
+    Request(#[from] http::Error),
+    #[error("the node answered {0} instead of upgrading")]
+    Refused(StatusCode),
+}
+
+async fn upgrade(address: &str, authorization: &str) -> Result<impl AsyncRead + AsyncWrite + use<>, UpgradeError> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let driving = tokio::spawn(connection.with_upgrades());
+    let request = http::Request::get(PATH)
+        .header(header::HOST, address)
+        .header(header::CONNECTION, HeaderValue::from_static("upgrade"))
+        .header(header::UPGRADE, HeaderValue::from_static(PROTOCOL))
+        .header(header::AUTHORIZATION, authorization)
+        .body(Empty::<Bytes>::new())?;
+    let response = sender.send_request(request).await?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        driving.abort();
+        return Err(UpgradeError::Refused(response.status()));
+    }
+    Ok(TokioIo::new(hyper::upgrade::on(response).await?))
+}
+
+/// The calls that were sent and wait for their answers.
+#[derive(Debug, Clone, Default)]
+struct Flight(Arc<Mutex<Slab<oneshot::Sender<Answer>>>>);
+
+impl Flight {
+    fn lock(&self) -> MutexGuard<'_, Slab<oneshot::Sender<Answer>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn register(&self, answer: oneshot::Sender<Answer>) -> u32 {
+        u32::try_from(self.lock().insert(answer)).unwrap_or(u32::MAX)
+    }
+
+    fn complete(&self, number: u32, answer: Answer) {
+        let waiting = self.lock().try_remove(number as usize);
+        if let Some(waiting) = waiting {
+            // A caller that has given up meanwhile does not need it.
+            drop(waiting.send(answer));
+        }
+    }
+}
+
+async fn write_calls(mut writer: impl AsyncWrite + Unpin, mut waiting: mpsc::Receiver<Outgoing>, flight: Flight) {
+    let (mut batch, mut buffer) = (Vec::with_capacity(256), BytesMut::with_capacity(64 * 1024));
+    let mut ping = tokio::time::interval(PING_AFTER);
+    // Told to go away, nobody sends any more, but what is in flight is still waited for.
+    let mut open = true;
+    loop {
+        tokio::select! {
+            received = waiting.recv_many(&mut batch, 256), if open => open = received > 0,
+            _ = ping.tick() => {}
+        }
+        let requests =
+            batch.drain(..).map(|outgoing: Outgoing| Request::Call(flight.register(outgoing.answer), outgoing.call));
+        let encoded: Result<(), _> = match requests.len() {
+            0 => frame::encode(&Request::Ping, &mut buffer),
+            _ => requests.into_iter().try_for_each(|request| frame::encode(&request, &mut buffer)),
+        };
+        if let Err(error) = encoded {
+            return tracing::error!(%error, "a call was not encoded");
+        }
+        if writer.write_all(&buffer).await.is_err() {
+            return;
+        }
+        buffer.clear();
+    }
+}
+
+async fn take_answers(mut reader: impl AsyncRead + Unpin, flight: Flight, up: &watch::Sender<State>) {
+    let mut buffer = BytesMut::with_capacity(64 * 1024);
+    let mut going_away = false;
+    loop {
+        buffer.reserve(16 * 1024);
+        match tokio::time::timeout(SILENCE_MAX, reader.read_buf(&mut buffer)).await {
+            Ok(Ok(0) | Err(_)) => return,
+            Err(_) => return tracing::warn!("a shard-node fell silent; its link is cut"),
+            Ok(Ok(_)) => {}
+        }
+        loop {
+            match frame::decode::<Response>(&mut buffer) {
+                Ok(Some(Response::Answer(number, answer))) => flight.complete(number, *answer),
+                Ok(Some(Response::Pong)) => {}
+                Ok(Some(Response::GoAway)) => {
+                    going_away = true;
+                    up.send_replace(State::Down);
+                }
+                Ok(None) => break,
+                Err(error) => return tracing::error!(%error, "an answer was not decoded"),
+            }
+        }
+        if going_away && flight.lock().is_empty() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Length-prefixed postcard.
+
+use bytes::{Buf, BufMut, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The longest frame that is taken, in bytes. The largest regular one is a page of 200 entries.
+pub const FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// The peer does not speak the protocol, or the stream is damaged: the connection must be closed.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// Longer than [`FRAME_BYTES_MAX`].
+    #[error("a frame of {0} bytes is over the limit")]
+    TooLong(usize),
+    /// Not what was expected.
+    #[error("a frame cannot be decoded")]
+    Malformed(#[source] postcard::Error),
+    /// Something that postcard cannot write.
+    #[error("a frame cannot be encoded")]
+    Unencodable(#[source] postcard::Error),
+}
+
+/// Appends one frame.
+pub(super) fn encode(message: &impl Serialize, buffer: &mut BytesMut) -> Result<(), FrameError> {
+    let start = buffer.len();
+    buffer.put_u32_le(0);
+    postcard::to_io(message, (&mut *buffer).writer()).map_err(FrameError::Unencodable)?;
+    let length = buffer.len() - start - 4;
+    let prefix = u32::try_from(length).ok().filter(|_| length <= FRAME_BYTES_MAX);
+    let prefix = prefix.ok_or(FrameError::TooLong(length))?;
+    buffer[start..start + 4].copy_from_slice(&prefix.to_le_bytes());
+    Ok(())
+}
+
+/// Takes the next whole frame off the front; `None` until more bytes have come.
+pub(super) fn decode<T: DeserializeOwned>(buffer: &mut BytesMut) -> Result<Option<T>, FrameError> {
+    let Some(prefix) = buffer.first_chunk::<4>() else {
+        return Ok(None);
+    };
+    let length = u32::from_le_bytes(*prefix) as usize;
+    if length > FRAME_BYTES_MAX {
+        return Err(FrameError::TooLong(length));
+    }
+    if buffer.len() < 4 + length {
+        buffer.reserve(4 + length - buffer.len());
+        return Ok(None);
+    }
+    let message = postcard::from_bytes(&buffer[4..4 + length]).map_err(FrameError::Malformed)?;
+    buffer.advance(4 + length);
+    Ok(Some(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_cut_anywhere_are_put_together() {
+        let mut whole = BytesMut::new();
+        for message in ["one", "two", ""] {
+            encode(&message, &mut whole).expect("encodes");
+        }
+        for cut in 0..whole.len() {
+            let mut buffer = BytesMut::from(&whole[..cut]);
+            let mut found = Vec::new();
+            while let Some(message) = decode::<String>(&mut buffer).expect("decodes") {
+                found.push(message);
+            }
+            buffer.extend_from_slice(&whole[cut..]);
+            while let Some(message) = decode::<String>(&mut buffer).expect("decodes") {
+                found.push(message);
+            }
+            assert_eq!(found, ["one", "two", ""]);
+        }
+    }
+
+    #[test]
+    fn absurd_lengths_and_garbage_are_refused() {
+        let mut long = BytesMut::from(&[0xff, 0xff, 0xff, 0xff][..]);
+        assert!(matches!(decode::<String>(&mut long), Err(FrameError::TooLong(_))));
+        let mut garbage = BytesMut::from(&[2, 0, 0, 0, 0xff, 0xff][..]);
+        assert!(matches!(decode::<String>(&mut garbage), Err(FrameError::Malformed(_))));
+    }
+}
