@@ -60,7 +60,12 @@ where
         println!("the configuration is fine");
         return ExitCode::SUCCESS;
     }
-    match live(program, &log, config, main) {
+    // Before that, nobody would see a log line.
+    if let Err(error) = logging::init(&log) {
+        eprintln!("{}", Chain(&error));
+        return ExitCode::from(FAILED);
+    }
+    match live(program, config, main) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = %Chain(error.as_ref()), "{} failed", program.name);
@@ -88,17 +93,11 @@ fn configuration<C>(
     })
 }
 
-fn live<C, F, E>(
-    program: &Program,
-    log: &LogConfig,
-    config: C,
-    main: impl FnOnce(C, Shutdown) -> F,
-) -> Result<(), BoxError>
+fn live<C, F, E>(program: &Program, config: C, main: impl FnOnce(C, Shutdown) -> F) -> Result<(), BoxError>
 where
     F: Future<Output = Result<(), E>>,
     E: Into<BoxError>,
 {
-    logging::init(log)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::on_signals()?;

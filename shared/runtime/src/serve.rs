@@ -21,6 +21,7 @@ use crate::config::ServeConfig;
 use crate::in_flight::InFlight;
 use crate::shutdown::Shutdown;
 use connection::Protocols;
+use refuse::Refusals;
 pub use stream::ClientStream;
 
 /// Connections that the kernel holds ready while we are busy.
@@ -69,7 +70,7 @@ pub async fn serve<S, B>(
 {
     let protocols = Arc::new(Protocols::new(config));
     let open = InFlight::new(config.connections_max);
-    let refusals = InFlight::new(refuse::AT_ONCE_MAX);
+    let mut refusals = Refusals::new();
     let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
@@ -79,10 +80,7 @@ pub async fn serve<S, B>(
                     let protocols = Arc::clone(&protocols);
                     tasks.spawn(protocols.serve(stream, service.clone(), shutdown.clone()));
                 }
-                // With too many refusals under way, too, the connection is just dropped.
-                None => if let Some(place) = refusals.enter() {
-                    tasks.spawn(refuse::refuse(stream, place));
-                }
+                None => refusals.refuse(stream, &mut tasks),
             },
             Some(ended) = tasks.join_next() => log_panic(ended),
             () = shutdown.triggered() => break,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -65,6 +66,16 @@ impl Fields {
     /// As [`Fields::in_range`] for a time; `key` ends in `_ms`, and all values are milliseconds.
     pub fn millis(&mut self, key: &str, default_ms: u64, range_ms: RangeInclusive<u64>) -> Duration {
         Duration::from_millis(self.in_range(key, default_ms, range_ms))
+    }
+
+    /// As [`Fields::required`] for an address and port to listen on or connect to.
+    pub fn address(&mut self, key: &str) -> Option<SocketAddr> {
+        let text: String = self.required(key)?;
+        let address = text.parse().ok();
+        if address.is_none() {
+            self.mistake(key, format!("must be an address such as 127.0.0.1:8080, is {text:?}"));
+        }
+        address
     }
 
     /// Remembers that the value of `key` is wrong for a reason that only the caller knows.

@@ -40,7 +40,7 @@ impl ServeConfig {
     pub fn read(fields: &mut Fields, section: &str) -> Option<Self> {
         let key = |name: &str| format!("{section}.{name}");
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let bind = fields.required(&key("bind"));
+        let bind = fields.address(&key("bind"));
         let or = Self::new(bind.unwrap_or(NOWHERE));
         let config = Self {
             bind: or.bind,
@@ -82,7 +82,7 @@ pub struct AdminConfig {
 impl AdminConfig {
     /// Reads `[admin]`.
     pub fn read(fields: &mut Fields) -> Option<Self> {
-        Some(Self { bind: fields.required("admin.bind")? })
+        Some(Self { bind: fields.address("admin.bind")? })
     }
 }
 

@@ -24,7 +24,7 @@ mod phase {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     header: Duration,
-    idle: Duration,
+    pub(super) idle: Duration,
     answer: Duration,
 }
 
@@ -67,12 +67,18 @@ impl Activity {
         }
     }
 
-    /// A write was tried, and has to wait for the client or not.
-    pub(super) fn writing(&self, blocked: bool) {
-        if !blocked {
-            self.blocked_us.store(0, Relaxed);
-        } else if self.blocked_us.load(Relaxed) == 0 {
+    /// A write has to wait for the client to take what was written before.
+    pub(super) fn write_blocked(&self) {
+        if self.blocked_us.load(Relaxed) == 0 {
             self.blocked_us.store(self.elapsed_us().max(1), Relaxed);
+        }
+    }
+
+    /// A write did not have to wait; where it is `part_of_answer`, the connection is not idle yet.
+    pub(super) fn write_went_on(&self, part_of_answer: bool) {
+        self.blocked_us.store(0, Relaxed);
+        if part_of_answer && self.phase.load(Relaxed) == phase::IDLE {
+            self.since_us.store(self.elapsed_us(), Relaxed);
         }
     }
 
@@ -93,21 +99,20 @@ impl Activity {
         self.phase.load(Relaxed) == phase::NEW && self.in_flight.load(Relaxed) == 0
     }
 
-    /// When patience will end if the client does nothing more; in the past when it did end.
-    pub(super) fn patience_ends(&self, patience: &Patience) -> Instant {
+    /// When patience ends if the client does nothing more; `None` while we owe it an answer.
+    pub(super) fn patience_ends(&self, patience: &Patience) -> Option<Instant> {
         let blocked_us = self.blocked_us.load(Relaxed);
         if blocked_us > 0 {
-            return self.opened + Duration::from_micros(blocked_us) + patience.answer;
+            return Some(self.opened + Duration::from_micros(blocked_us) + patience.answer);
         }
-        // While we owe an answer, look again after the time that the service gives itself.
         if self.in_flight.load(Relaxed) > 0 {
-            return Instant::now() + patience.answer;
+            return None;
         }
         let allowed = match self.phase.load(Relaxed) {
             phase::IDLE => patience.idle,
             _ => patience.header,
         };
-        self.opened + Duration::from_micros(self.since_us.load(Relaxed)) + allowed
+        Some(self.opened + Duration::from_micros(self.since_us.load(Relaxed)) + allowed)
     }
 
     fn enter(&self, phase: u8) {

@@ -1,9 +1,10 @@
 //! One connection, from its first byte to its end.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -12,7 +13,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::BoxError;
 use super::activity::{Activity, Patience};
@@ -51,8 +52,9 @@ impl Protocols {
         http1
             .header_read_timeout(None) // see `Activity`
             .max_header_size(config.header_bytes_max)
-            .max_buf_size(config.header_bytes_max.max(BUFFER_BYTES_MIN))
-            .pipeline_flush(true);
+            // Not `pipeline_flush`: it lifts this bound for answers that the client does not take, and
+            // does not send hyper's own answers to malformed heads.
+            .max_buf_size(config.header_bytes_max.max(BUFFER_BYTES_MIN));
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
@@ -64,7 +66,7 @@ impl Protocols {
     }
 
     /// Serves one connection until it ends, the client tries our patience, or the drain is done with it.
-    pub(super) async fn serve<S, B>(self: Arc<Self>, stream: ClientStream, service: S, shutdown: Shutdown)
+    pub(super) async fn serve<S, B>(self: Arc<Self>, mut stream: ClientStream, service: S, shutdown: Shutdown)
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
         S::Future: Send + 'static,
@@ -82,6 +84,9 @@ impl Protocols {
             // Nothing was asked of us yet.
             () = shutdown.triggered() => return,
         };
+        if speaks_http2 {
+            stream.carry_http2();
+        }
         let activity = stream.activity();
         let watch = Watch { activity: stream.activity(), patience: self.patience, shutdown };
         // A closure, where a named future would have to be boxed for each request.
@@ -145,44 +150,70 @@ struct Watch {
     shutdown: Shutdown,
 }
 
+/// How a connection ended.
+enum End {
+    /// By itself, or by the client.
+    Finished(Result<(), BoxError>),
+    /// By us: the client took too long.
+    TooSlow,
+    /// By the drain, before anything was asked.
+    Unused,
+}
+
 impl Watch {
+    /// Drives the connection to its end; `finish` tells it to take no more requests.
     async fn drive<C, E>(self, connection: C, finish: impl FnOnce(Pin<&mut C>))
     where
         C: Future<Output = Result<(), E>>,
         E: Into<BoxError>,
     {
         let mut connection = pin!(connection);
-        let mut timer = pin!(sleep_until(self.activity.patience_ends(&self.patience)));
         let mut stopping = pin!(self.shutdown.triggered());
+        let mut timer = pin!(sleep(self.patience.idle));
         let mut finish = Some(finish);
-        loop {
-            tokio::select! {
-                biased;
-                ended = connection.as_mut() => return log_end(ended.map_err(Into::into)),
-                () = timer.as_mut() => {
-                    let ends = self.activity.patience_ends(&self.patience);
-                    if ends <= Instant::now() {
-                        return tracing::debug!("closing a connection whose client is too slow");
-                    }
-                    timer.as_mut().reset(ends);
+        let end = poll_fn(|context| {
+            let mut polled = connection.as_mut().poll(context);
+            if polled.is_pending() && finish.is_some() && stopping.as_mut().poll(context).is_ready() {
+                // hyper would wait for the first request of a connection that never made one.
+                if self.activity.is_new() {
+                    return Poll::Ready(End::Unused);
                 }
-                () = stopping.as_mut(), if finish.is_some() => {
-                    // hyper would wait for the first request of a connection that never made one.
-                    if self.activity.is_new() {
-                        return;
-                    }
-                    if let Some(finish) = finish.take() {
-                        finish(connection.as_mut());
-                    }
+                if let Some(finish) = finish.take() {
+                    finish(connection.as_mut());
                 }
+                polled = connection.as_mut().poll(context);
             }
+            match polled {
+                Poll::Ready(ended) => Poll::Ready(End::Finished(ended.map_err(Into::into))),
+                Poll::Pending => self.poll_patience(timer.as_mut(), context),
+            }
+        });
+        log_end(end.await);
+    }
+
+    /// Moves the timer only when it would be late, so that requests as such cost nothing.
+    fn poll_patience(&self, mut timer: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<End> {
+        let ends = self.activity.patience_ends(&self.patience);
+        if let Some(ends) = ends.filter(|ends| *ends < timer.deadline()) {
+            timer.as_mut().reset(ends);
         }
+        while timer.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            let ends = ends.unwrap_or(now + self.patience.idle);
+            if ends <= now {
+                return Poll::Ready(End::TooSlow);
+            }
+            timer.as_mut().reset(ends);
+        }
+        Poll::Pending
     }
 }
 
-/// Clients that vanish or talk nonsense are their own affair; operators see them on request.
-fn log_end(ended: Result<(), BoxError>) {
-    if let Err(error) = ended {
-        tracing::debug!(error, "a connection broke off");
+/// Clients that vanish, dawdle or talk nonsense are their own affair; operators see them on request.
+fn log_end(end: End) {
+    match end {
+        End::Finished(Ok(())) | End::Unused => {}
+        End::Finished(Err(error)) => tracing::debug!(error, "a connection broke off"),
+        End::TooSlow => tracing::debug!("closed the connection of a client that is too slow"),
     }
 }

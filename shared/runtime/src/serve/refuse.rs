@@ -1,15 +1,19 @@
 //! Answering one connection too many: told at once to come back, and never queued.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
-use crate::in_flight::Place;
+use crate::in_flight::{InFlight, Place};
 
 /// How many are being refused at once; further ones are closed without a word.
-pub(super) const AT_ONCE_MAX: usize = 256;
+const AT_ONCE_MAX: usize = 256;
+
+/// How often the log says that connections are refused.
+const WARN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long one refused client may take to read why.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -22,8 +26,31 @@ const BODY: &str = concat!(
     r#""detail":"too many connections","code":"overloaded","retry":"same_key"}"#,
 );
 
+/// The refusals of one listener.
+pub(super) struct Refusals {
+    under_way: InFlight,
+    warned: Option<Instant>,
+}
+
+impl Refusals {
+    pub(super) fn new() -> Self {
+        Self { under_way: InFlight::new(AT_ONCE_MAX), warned: None }
+    }
+
+    /// Refuses one connection.
+    pub(super) fn refuse(&mut self, stream: TcpStream, tasks: &mut JoinSet<()>) {
+        if self.warned.is_none_or(|at| at.elapsed() >= WARN_INTERVAL) {
+            tracing::warn!("refusing connections: as many are open as connections_max allows");
+            self.warned = Some(Instant::now());
+        }
+        if let Some(place) = self.under_way.enter() {
+            tasks.spawn(refuse(stream, place));
+        }
+    }
+}
+
 /// Answers 503 and closes. The place is held until the client is gone.
-pub(super) async fn refuse(stream: TcpStream, _place: Place) {
+async fn refuse(stream: TcpStream, _place: Place) {
     // One that takes longer than that has had its chance to read.
     if let Ok(Err(error)) = tokio::time::timeout(TIMEOUT, answer(stream)).await {
         tracing::debug!(%error, "a refused client did not hear why");

@@ -18,16 +18,31 @@ use crate::in_flight::Place;
 pub struct ClientStream {
     tcp: TcpStream,
     activity: Arc<Activity>,
+    /// HTTP/2 pings come and go on an idle connection, so bytes say nothing about requests there.
+    notes_bytes: bool,
     _place: Place,
 }
 
 impl ClientStream {
     pub(super) fn new(tcp: TcpStream, place: Place) -> Self {
-        Self { tcp, activity: Arc::default(), _place: place }
+        Self { tcp, activity: Arc::default(), notes_bytes: true, _place: place }
+    }
+
+    /// From here on, bytes do not tell requests apart: the connection speaks HTTP/2.
+    pub(super) fn carry_http2(&mut self) {
+        self.notes_bytes = false;
     }
 
     pub(super) fn tcp(&self) -> &TcpStream {
         &self.tcp
+    }
+
+    fn note_write(&self, blocked: bool) {
+        if blocked {
+            self.activity.write_blocked();
+        } else {
+            self.activity.write_went_on(self.notes_bytes);
+        }
     }
 
     pub(super) fn activity(&self) -> Arc<Activity> {
@@ -40,7 +55,7 @@ impl AsyncRead for ClientStream {
         let this = self.get_mut();
         let filled = buffer.filled().len();
         let polled = Pin::new(&mut this.tcp).poll_read(context, buffer);
-        if buffer.filled().len() > filled {
+        if this.notes_bytes && buffer.filled().len() > filled {
             this.activity.bytes_came();
         }
         polled
@@ -51,7 +66,7 @@ impl AsyncWrite for ClientStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.tcp).poll_write(context, bytes);
-        this.activity.writing(polled.is_pending());
+        this.note_write(polled.is_pending());
         polled
     }
 
@@ -62,7 +77,7 @@ impl AsyncWrite for ClientStream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.tcp).poll_write_vectored(context, slices);
-        this.activity.writing(polled.is_pending());
+        this.note_write(polled.is_pending());
         polled
     }
 
