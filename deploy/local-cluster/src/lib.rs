@@ -1,1 +1,50 @@
-//! Placeholder.
+//! Starts the whole wallet on one machine: a PostgreSQL for each shard, a Redis for each region, shard-nodes and routers,
+//! all as the real processes that run elsewhere too.
+//!
+//! - [`Cluster::start`] makes a cluster from a [`ClusterSpec`]: [`ClusterSpec::kept_in`] a directory for people, or
+//!   [`ClusterSpec::scratch`] for a test, which leaves nothing behind even if it is killed;
+//! - [`Cluster::kill`] and [`Cluster::restart`] break it and mend it; [`Cluster::supervise`] mends it by itself;
+//! - [`Cluster::attach`] looks at one that another program started.
+
+mod binaries;
+mod cluster;
+mod config_files;
+mod data_dir;
+mod event;
+mod http;
+mod identity;
+mod install;
+mod keeper;
+mod launch;
+mod leftovers;
+mod name;
+mod ports;
+mod postgres;
+mod processes;
+mod redis_server;
+mod scratch;
+mod secrets;
+mod seed;
+mod service_user;
+pub mod session;
+mod spec;
+mod start;
+mod state;
+mod stop;
+mod supervise;
+mod tools;
+
+pub use binaries::Binaries;
+pub use cluster::Cluster;
+pub use data_dir::DataDir;
+pub use event::Event;
+pub use http::{Answer, call};
+pub use identity::ProcessIdentity;
+pub use leftovers::delete_data;
+pub use name::{Process, ProcessName, Role, UnknownProcessName};
+pub use nix::sys::signal::Signal;
+pub use ports::{DEFAULT_BASE, check_free};
+pub use seed::{ADMIN_TOKEN, SeededAccount, USERS};
+pub use spec::{ClusterSpec, Currency, Lifetime, Parts};
+pub use state::State;
+pub use tools::{FoundTools, POSTGRES_MAJOR_MIN, Tools};

@@ -1,0 +1,130 @@
+//! Finds our own programs, router and shard-node, and builds them where there is a checkout to build from.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::event::Event;
+use crate::tools::{is_program, on_path};
+
+/// Where our programs are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binaries {
+    /// The program at the edge.
+    pub router: PathBuf,
+    /// The program that owns a PostgreSQL.
+    pub shard_node: PathBuf,
+}
+
+/// A build of the workspace, so that programs match the sources that are being worked on.
+struct Build {
+    cargo: PathBuf,
+    workspace: PathBuf,
+    /// `target/<profile>`.
+    output: PathBuf,
+}
+
+impl Binaries {
+    /// Finds both programs. Under `cargo run` and `cargo test` they are built first, with the profile of the running
+    /// program; `quiet` hides the compiler's progress. Otherwise they are taken from beside the running program, then
+    /// from `PATH`, and built only if they are in neither.
+    ///
+    /// # Errors
+    /// The build failed, or the programs are nowhere.
+    pub async fn find(quiet: bool, progress: &mut dyn FnMut(Event)) -> Result<Self> {
+        let executable = std::env::current_exe().context("cannot tell which program is running")?;
+        let beside = output_directory(&executable);
+        let under_cargo = std::env::var_os("CARGO").is_some();
+        if let (false, Some(found)) = (under_cargo, Self::without_build(&beside)) {
+            return Ok(found);
+        }
+        if let Some(build) = Build::for_output(&beside) {
+            progress(Event::Building);
+            build.run(quiet).await?;
+        }
+        Self::without_build(&beside)
+            .with_context(|| format!("router and shard-node are neither in {} nor in PATH", beside.display()))
+    }
+
+    fn without_build(beside: &Path) -> Option<Self> {
+        let find = |name: &str| Some(beside.join(name)).filter(|path| is_program(path)).or_else(|| on_path(name));
+        Some(Self { router: find("router")?, shard_node: find("shard-node")? })
+    }
+}
+
+/// The directory that holds the running program; cargo puts tests one deeper, in `deps`.
+fn output_directory(executable: &Path) -> PathBuf {
+    let directory = executable.parent().unwrap_or(Path::new("/"));
+    match directory.file_name() {
+        Some(name) if name == "deps" => directory.parent().unwrap_or(directory).to_owned(),
+        _ => directory.to_owned(),
+    }
+}
+
+impl Build {
+    fn for_output(output: &Path) -> Option<Self> {
+        let named = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let starts = named.iter().map(PathBuf::as_path).chain([output]);
+        let workspace = starts.flat_map(Path::ancestors).find(|directory| is_our_workspace(directory))?.to_owned();
+        let cargo = std::env::var_os("CARGO").map(PathBuf::from).or_else(|| on_path("cargo"))?;
+        Some(Self { cargo, workspace, output: output.to_owned() })
+    }
+
+    async fn run(&self, quiet: bool) -> Result<()> {
+        let mut command = tokio::process::Command::new(&self.cargo);
+        command.args(["build", "--workspace", "--bins"]).args(self.profile_arguments());
+        if let Some(target) = self.output.parent() {
+            command.arg("--target-dir").arg(target);
+        }
+        if quiet {
+            command.arg("--quiet");
+        }
+        for (name, _) in std::env::vars_os().filter(|(name, _)| describes_a_package(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
+        command.current_dir(&self.workspace).stdin(Stdio::null()).stdout(Stdio::null());
+        let status = command.status().await.context("cannot run cargo")?;
+        if !status.success() {
+            bail!("cargo build --workspace --bins failed in {}", self.workspace.display());
+        }
+        Ok(())
+    }
+
+    fn profile_arguments(&self) -> Vec<String> {
+        match self.output.file_name().and_then(|name| name.to_str()) {
+            None | Some("debug") => vec![],
+            Some("release") => vec!["--release".to_owned()],
+            Some(profile) => vec!["--profile".to_owned(), profile.to_owned()],
+        }
+    }
+}
+
+fn is_our_workspace(directory: &Path) -> bool {
+    directory.join("shard-node/Cargo.toml").exists() && directory.join("router/Cargo.toml").exists()
+}
+
+/// Cargo tells a program about its own package; a build script that reads such a variable would be run again.
+fn describes_a_package(name: &str) -> bool {
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_BIN_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_stand_one_directory_deeper() {
+        assert_eq!(output_directory(Path::new("/w/target/debug/deps/test-1")), Path::new("/w/target/debug"));
+        assert_eq!(output_directory(Path::new("/w/target/release/walletctl")), Path::new("/w/target/release"));
+    }
+
+    #[test]
+    fn build_has_the_profile_of_the_running_program() {
+        let build = |output: &str| Build { cargo: "cargo".into(), workspace: "/w".into(), output: output.into() };
+        assert!(build("/w/target/debug").profile_arguments().is_empty());
+        assert_eq!(build("/w/target/release").profile_arguments(), ["--release"]);
+        assert_eq!(build("/w/target/bench").profile_arguments(), ["--profile", "bench"]);
+    }
+}

@@ -1,0 +1,162 @@
+//! The configuration file of every process.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::data_dir::{DataDir, write_atomically};
+use crate::name::{Process, ProcessName, Role};
+use crate::secrets::Secrets;
+use crate::state::State;
+
+const HEADER: &str = "# Written when the cluster starts; changes are lost.\n";
+
+/// Writes the files of all routers, shard-nodes and Redis servers; PostgreSQL's stands with its data.
+pub(crate) fn write(data_dir: &DataDir, state: &State, secrets: &Secrets) -> Result<()> {
+    for process in &state.processes {
+        let text = match process.name.role() {
+            Role::Postgres => continue,
+            Role::Redis => redis(process.address, &data_dir.server_files(&process.name).display().to_string()),
+            Role::ShardNode => toml::to_string(&shard_node(data_dir, state, secrets, process)?)?,
+            Role::Router => toml::to_string(&router(state, secrets, process)?)?,
+        };
+        // Redis runs as a user who may not own it, and its file holds no secret.
+        let mode = if process.name.role() == Role::Redis { 0o644 } else { 0o600 };
+        write_atomically(&data_dir.config(&process.name), format!("{HEADER}{text}").as_bytes(), mode)?;
+    }
+    Ok(())
+}
+
+fn router(state: &State, secrets: &Secrets, process: &Process) -> Result<Value> {
+    let redis = state.process(&ProcessName::Redis { region: process.region.clone() })?;
+    let nodes = state.processes.iter().filter(|other| other.name.role() == Role::ShardNode);
+    let seeds: Vec<String> = nodes.map(|node| node.address.to_string()).collect();
+    Ok(json!({
+        "region": process.region,
+        "http": {"bind": process.address},
+        "admin": {"bind": admin(process)?},
+        "redis": {"url": format!("redis://{}/", redis.address)},
+        "cluster": {"secret": secrets.cluster, "seeds": seeds},
+    }))
+}
+
+fn shard_node(data_dir: &DataDir, state: &State, secrets: &Secrets, process: &Process) -> Result<Value> {
+    let shard = process.name.shard().context("a shard-node has a shard")?;
+    let postgres = state.process(&ProcessName::Postgres { shard })?.address;
+    Ok(json!({
+        "shard": shard,
+        "replica": process.name.replica(),
+        "internal": {"bind": process.address},
+        "admin": {"bind": admin(process)?},
+        "postgres": {"url": postgres_url(postgres, "wallet", "wallet", &secrets.postgres_wallet)},
+        "cluster": {"secret": secrets.cluster},
+        "topology": {"file": data_dir.topology()},
+    }))
+}
+
+fn admin(process: &Process) -> Result<SocketAddr> {
+    process.admin_address.with_context(|| format!("{} has no admin address", process.name))
+}
+
+/// Connection parameters in libpq's form.
+pub(crate) fn postgres_url(address: SocketAddr, user: &str, database: &str, password: &str) -> String {
+    format!("host={} port={} user={user} dbname={database} password={password}", address.ip(), address.port())
+}
+
+/// Sessions survive a restart; otherwise Redis keeps to itself.
+fn redis(address: SocketAddr, directory: &str) -> String {
+    format!(
+        "bind {}\nport {}\ndir {directory:?}\ndaemonize no\nlogfile \"\"\ntcp-backlog 128\ndatabases 1\n\
+         appendonly yes\nappendfsync everysec\nsave \"\"\n",
+        address.ip(),
+        address.port()
+    )
+}
+
+/// `postgresql.conf`: durable, on loopback only, small enough to run several beside each other.
+pub(crate) fn postgres(address: SocketAddr, cluster_name: &str, overrides: &BTreeMap<String, String>) -> String {
+    let (ip, port) = (address.ip().to_string(), address.port().to_string());
+    let mut settings: BTreeMap<&str, &str> = BTreeMap::from([
+        ("listen_addresses", ip.as_str()),
+        ("port", port.as_str()),
+        ("cluster_name", cluster_name),
+        // A path to a socket may be 107 bytes long; a data directory may not fit.
+        ("unix_socket_directories", ""),
+        ("max_connections", "60"),
+        ("password_encryption", "scram-sha-256"),
+        ("fsync", "on"),
+        ("synchronous_commit", "on"),
+        ("full_page_writes", "on"),
+        ("wal_compression", "off"),
+        ("checkpoint_timeout", "15min"),
+        ("max_wal_size", "2GB"),
+        ("shared_buffers", "64MB"),
+        ("huge_pages", "off"),
+        ("jit", "off"),
+        ("max_logical_replication_workers", "0"),
+        ("autovacuum", "on"),
+        ("timezone", "UTC"),
+        ("log_timezone", "UTC"),
+        ("log_line_prefix", "%m [%p] "),
+        ("lc_messages", "C"),
+    ]);
+    settings.extend(overrides.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let lines = settings.iter().map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''")));
+    HEADER.to_owned() + &lines.collect::<String>()
+}
+
+/// The first topology: every region with its code, every shard with the addresses of its shard-nodes.
+pub(crate) fn topology(state: &State) -> Value {
+    let regions: Vec<Value> =
+        (1..).zip(&state.regions).map(|(code, name): (u16, _)| json!({"name": name, "code": code})).collect();
+    let postgres = state.processes.iter().filter(|process| process.name.role() == Role::Postgres);
+    let shards: Vec<Value> = postgres.map(|process| shard(state, process)).collect();
+    json!({"version": 1, "currencies": state.currencies, "regions": regions, "shards": shards})
+}
+
+fn shard(state: &State, postgres: &Process) -> Value {
+    let shard = postgres.name.shard();
+    let nodes = state.processes.iter().filter(|process| process.name.role() == Role::ShardNode);
+    let addresses: Vec<String> =
+        nodes.filter(|node| node.name.shard() == shard).map(|node| node.address.to_string()).collect();
+    json!({"id": shard, "region": postgres.region, "weight": 100, "state": "active", "addresses": addresses})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::tests::usual_state;
+
+    fn secrets() -> Secrets {
+        Secrets { cluster: "c".repeat(64), postgres_superuser: "s".to_owned(), postgres_wallet: "w".to_owned() }
+    }
+
+    #[test]
+    fn router_knows_its_redis_and_all_shard_nodes() {
+        let state = usual_state();
+        let process = state.process(&"router-eu".parse().unwrap()).unwrap();
+        let config = router(&state, &secrets(), process).unwrap();
+        assert_eq!(config["redis"]["url"], "redis://127.0.0.1:8581/");
+        assert_eq!(config["cluster"]["seeds"].as_array().unwrap().len(), 4);
+        let text = toml::to_string(&config).unwrap();
+        assert!(text.contains("bind = \"127.0.0.1:8081\""), "{text}");
+    }
+
+    #[test]
+    fn topology_lists_shards_in_their_regions() {
+        let topology = topology(&usual_state());
+        assert_eq!(topology["regions"][1], json!({"name": "eu", "code": 2}));
+        assert_eq!(topology["shards"][2]["region"], "eu");
+        assert_eq!(topology["shards"][0]["addresses"], json!(["127.0.0.1:8280"]));
+    }
+
+    #[test]
+    fn postgres_setting_can_be_overridden_and_quoted() {
+        let overrides = BTreeMap::from([("jit".to_owned(), "on".to_owned()), ("x".to_owned(), "it's".to_owned())]);
+        let text = postgres("127.0.0.1:5".parse().unwrap(), "c", &overrides);
+        assert!(text.contains("jit = 'on'\n") && !text.contains("jit = 'off'"), "{text}");
+        assert!(text.contains("x = 'it''s'\n") && text.contains("fsync = 'on'\n"), "{text}");
+    }
+}

@@ -1,0 +1,163 @@
+//! What cluster is wanted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use anyhow::{Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::ports;
+
+/// How long the processes live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until the [`crate::Cluster`] is stopped or dropped, or this program dies in whatever way.
+    WithThisProgram,
+    /// Until somebody stops them: they go on when this program ends.
+    Detached,
+}
+
+/// What of the cluster is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parts {
+    /// Everything.
+    All,
+    /// Only PostgreSQL (empty databases) and Redis, for whoever wants to work on those.
+    ServersOnly,
+}
+
+/// A currency of the topology.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Currency {
+    /// ISO 4217, such as `SGD`.
+    pub code: String,
+    /// Digits after the decimal point that the integer amounts contain.
+    pub exponent: u8,
+    /// The largest amount of one transfer.
+    pub transfer_amount_max: i64,
+}
+
+/// A cluster to start. Make one with [`ClusterSpec::scratch`] or [`ClusterSpec::kept_in`] and change what differs.
+#[derive(Debug, Clone)]
+pub struct ClusterSpec {
+    /// Where everything is kept; `None`: a new directory for temporary files, deleted in the end.
+    pub data_dir: Option<PathBuf>,
+    /// Names of the regions, the first one is the home of the seeded `house`.
+    pub regions: Vec<String>,
+    /// Shards in each region, 1 or more.
+    pub shards_per_region: u16,
+    /// All ports follow from it; `None`: free ones are chosen.
+    pub base_port: Option<u16>,
+    /// Routers in each region, 1 or more.
+    pub routers_per_region: u16,
+    /// Shard-nodes over each shard's PostgreSQL, 1 or more.
+    pub replicas_per_shard: u16,
+    /// The currencies accounts may be held in.
+    pub currencies: Vec<Currency>,
+    /// How long the processes live.
+    pub lifetime: Lifetime,
+    /// What is started.
+    pub parts: Parts,
+    /// Whether the users `house`, `yunus`, `nick`, `andrew` and the `admin` token are made.
+    pub seed: bool,
+    /// Whether data of an earlier cluster in `data_dir` is deleted first.
+    pub fresh: bool,
+    /// Whether the compiler's progress is hidden.
+    pub quiet_build: bool,
+    /// Environment of every router, such as `WALLET_SESSIONS__CACHE_TTL_MS`.
+    pub router_env: BTreeMap<String, String>,
+    /// Environment of every shard-node, such as `WALLET_LANES__COUNT`.
+    pub shard_node_env: BTreeMap<String, String>,
+    /// Further lines of `postgresql.conf`; they win over the usual ones.
+    pub postgres_settings: BTreeMap<String, String>,
+}
+
+impl ClusterSpec {
+    /// Two regions of two shards on free ports in a temporary directory: for tests and measurements. Nothing of it
+    /// remains when the cluster is dropped, or when this program is killed.
+    pub fn scratch() -> Self {
+        Self {
+            data_dir: None,
+            regions: vec!["sg".to_owned(), "eu".to_owned()],
+            shards_per_region: 2,
+            base_port: None,
+            routers_per_region: 1,
+            replicas_per_shard: 1,
+            currencies: vec![Currency { code: "SGD".to_owned(), exponent: 0, transfer_amount_max: 999_999 }],
+            lifetime: Lifetime::WithThisProgram,
+            parts: Parts::All,
+            seed: true,
+            fresh: false,
+            quiet_build: true,
+            router_env: BTreeMap::new(),
+            shard_node_env: BTreeMap::new(),
+            postgres_settings: BTreeMap::new(),
+        }
+    }
+
+    /// The same cluster in a directory that stays, on the usual ports from 8080.
+    pub fn kept_in(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: Some(data_dir.into()),
+            base_port: Some(ports::DEFAULT_BASE),
+            quiet_build: false,
+            ..Self::scratch()
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        check_region_names(&self.regions)?;
+        let per_region = [self.shards_per_region, self.routers_per_region, self.replicas_per_shard];
+        ensure!(!per_region.contains(&0), "a region needs a shard, a shard a shard-node, a region a router");
+        let regions = u32::try_from(self.regions.len())?;
+        let shard_nodes = regions * u32::from(self.shards_per_region) * u32::from(self.replicas_per_shard);
+        let routers = regions * u32::from(self.routers_per_region);
+        let max = u32::from(ports::BLOCK);
+        ensure!(shard_nodes <= max && routers <= max, "at most {max} shard-nodes and {max} routers fit on one machine");
+        ports::check_base(self.base_port)
+    }
+}
+
+fn check_region_names(names: &[String]) -> Result<()> {
+    ensure!(!names.is_empty(), "a cluster needs a region");
+    for name in names {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase());
+        if !starts_well || name.len() > 32 || !name.chars().all(allowed) {
+            bail!("{name:?} is no name for a region: up to 32 of a-z, 0-9 and -, a letter first");
+        }
+    }
+    let distinct: BTreeSet<&String> = names.iter().collect();
+    ensure!(distinct.len() == names.len(), "a region is named twice: {}", names.join(","));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(change: impl FnOnce(&mut ClusterSpec)) -> Result<()> {
+        let mut spec = ClusterSpec::scratch();
+        change(&mut spec);
+        spec.check()
+    }
+
+    #[test]
+    fn usual_cluster_is_accepted() {
+        with(|_| ()).unwrap();
+        ClusterSpec::kept_in("/tmp/x").check().unwrap();
+    }
+
+    #[test]
+    fn impossible_clusters_are_refused() {
+        assert!(with(|spec| spec.regions = vec![]).is_err());
+        for name in ["", "SG", "1sg", "s g", "sg.1", "../sg", &"a".repeat(33)] {
+            assert!(with(|spec| spec.regions = vec![name.to_owned()]).is_err(), "{name}");
+        }
+        assert!(with(|spec| spec.regions = vec!["sg".to_owned(), "sg".to_owned()]).is_err());
+        assert!(with(|spec| spec.shards_per_region = 0).is_err());
+        assert!(with(|spec| spec.shards_per_region = 51).is_err());
+        assert!(with(|spec| spec.base_port = Some(65_000)).is_err());
+        assert!(with(|spec| spec.base_port = Some(80)).is_err());
+    }
+}
