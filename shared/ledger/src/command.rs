@@ -45,30 +45,29 @@ pub enum Command {
 }
 
 impl Command {
+    /// Where the command is decided: the region and locality whose slot must be owned.
+    pub fn home(&self) -> (RegionCode, Locality) {
+        let account = match self {
+            Command::CreateAccount(create) => return (create.region, create.locality),
+            Command::Transfer(transfer) => transfer.debit_account_id,
+            Command::Deposit(external) | Command::Withdraw(external) => external.account_id,
+            Command::SetStatus(set) => set.account_id,
+            Command::Credit(credit) => credit.credit_account_id,
+            Command::Void(void) => void.credit_account_id,
+            Command::Settle(settle) => settle.debit_account_id,
+        };
+        (account.region(), account.locality())
+    }
+
     /// The slot that must be owned for the command to be decided here.
     pub fn slot(&self) -> Slot {
-        match self {
-            Command::Transfer(transfer) => transfer.debit_account_id.slot(),
-            Command::Deposit(external) | Command::Withdraw(external) => external.account_id.slot(),
-            Command::CreateAccount(create) => Slot::of(create.region, create.locality),
-            Command::SetStatus(set) => set.account_id.slot(),
-            Command::Credit(credit) => credit.credit_account_id.slot(),
-            Command::Void(void) => void.credit_account_id.slot(),
-            Command::Settle(settle) => settle.transfer_id.slot(),
-        }
+        let (region, locality) = self.home();
+        Slot::of(region, locality)
     }
 
     /// The region of that slot.
     pub fn region(&self) -> RegionCode {
-        match self {
-            Command::Transfer(transfer) => transfer.debit_account_id.region(),
-            Command::Deposit(external) | Command::Withdraw(external) => external.account_id.region(),
-            Command::CreateAccount(create) => create.region,
-            Command::SetStatus(set) => set.account_id.region(),
-            Command::Credit(credit) => credit.credit_account_id.region(),
-            Command::Void(void) => void.credit_account_id.region(),
-            Command::Settle(settle) => settle.transfer_id.region(),
-        }
+        self.home().0
     }
 
     /// The idempotency key it comes with.
@@ -203,6 +202,8 @@ pub struct VoidMessage {
 pub struct Settle {
     /// The transfer.
     pub transfer_id: TransferId,
+    /// The account that the amount was set aside on.
+    pub debit_account_id: AccountId,
     /// Which shard decided: a label for diagnosis.
     pub credit_shard: ShardId,
     /// What it decided.

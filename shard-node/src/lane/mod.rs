@@ -1,0 +1,8 @@
+//! Lanes: the writer tasks of a shard-node, each with its own connection, committing batch after batch.
+
+mod finish;
+mod queue;
+mod run;
+
+pub use queue::{Lanes, Origin, Refused, Task};
+pub use run::{Lane, LaneSettings};

@@ -1,0 +1,303 @@
+//! A lane's life: take what has queued up, decide it, commit it, answer it.
+
+use super::finish::finish;
+use super::queue::{Exit, Origin, Task};
+use crate::config::{LanesConfig, SagaConfig};
+use crate::metrics::LaneMetrics;
+use crate::node::Node;
+use crate::saga::deliver;
+use crate::store::{BatchError, BatchSession, partitions};
+use ledger::{Outcome, Reservation, Stamped};
+use placement::TransferId;
+use rand::RngExt;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+use wire::answer::Answer;
+use wire::trace::TraceContext;
+
+/// A batch that has not come back by then is taken for lost with its connection.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a batch is run again because other nodes were faster, before it is left to the callers.
+const ATTEMPTS_MAX: u32 = 10;
+const RECONNECT_AFTER: Duration = Duration::from_millis(50);
+const RECONNECT_AFTER_MAX: Duration = Duration::from_secs(1);
+/// Lingering pays only when batches come one upon the other, and are not full already.
+const LINGER_AFTER: usize = 8;
+const LINGER_BELOW: usize = 64;
+
+/// What a lane is told.
+#[derive(Debug, Clone)]
+pub struct LaneSettings {
+    /// Its number, for metrics.
+    pub number: u16,
+    /// Its rows in the totals: unique among all lanes of all replicas.
+    pub writer: i32,
+    /// How to connect.
+    pub connect: tokio_postgres::Config,
+    /// Sizes and times.
+    pub lanes: LanesConfig,
+    /// Times of sagas.
+    pub saga: SagaConfig,
+}
+
+/// One writer.
+pub struct Lane {
+    node: Arc<Node>,
+    settings: LaneSettings,
+    exit: Exit,
+    metrics: LaneMetrics,
+}
+
+struct Batch {
+    stamped: Vec<Stamped>,
+    origins: Vec<Origin>,
+}
+
+struct Committed {
+    outcomes: Vec<Outcome>,
+    reserved: Vec<Reservation>,
+}
+
+impl Lane {
+    /// A lane at the end of its queue.
+    pub fn new(node: Arc<Node>, settings: LaneSettings, exit: Exit) -> Lane {
+        let metrics = node.metrics.lane(settings.number);
+        Lane { node, settings, exit, metrics }
+    }
+
+    /// Serves until the queue is closed and empty.
+    pub async fn run(mut self) {
+        let mut unfinished = None;
+        while let Some(session) = self.connected().await {
+            self.exit.is_up.store(true, Ordering::Relaxed);
+            match self.serve(&session, unfinished.take()).await {
+                None => return,
+                Some(batch) => unfinished = Some(batch),
+            }
+            self.exit.is_up.store(false, Ordering::Relaxed);
+            self.metrics.commits_unknown.inc();
+        }
+    }
+
+    /// A session, however long it takes; `None` once the node stops. What waits meanwhile is answered: nobody
+    /// knows when the database comes back.
+    async fn connected(&mut self) -> Option<BatchSession> {
+        let mut pause = RECONNECT_AFTER;
+        loop {
+            let opening = BatchSession::open(&self.settings.connect, self.settings.writer, self.settings.saga.clone());
+            match tokio::time::timeout(BATCH_TIMEOUT, opening).await {
+                Ok(Ok(session)) => return Some(session),
+                Ok(Err(error)) => {
+                    tracing::warn!(
+                        lane = self.settings.number,
+                        error = &error as &dyn std::error::Error,
+                        "no connection"
+                    )
+                }
+                Err(_) => tracing::warn!(lane = self.settings.number, "no connection in time"),
+            }
+            while let Ok(task) = self.exit.queue.try_recv() {
+                task.origin.reply(Answer::Unavailable);
+            }
+            if self.node.shutdown.is_triggered() {
+                return None;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RECONNECT_AFTER_MAX);
+        }
+    }
+
+    /// Batch after batch, until the queue is closed (`None`) or the connection breaks; the batch that it broke
+    /// with must be run again.
+    async fn serve(&mut self, session: &BatchSession, unfinished: Option<Batch>) -> Option<Batch> {
+        if let Some(batch) = unfinished
+            && let Some(broken) = self.process(session, batch, true).await
+        {
+            return Some(broken);
+        }
+        let mut previous = 0;
+        loop {
+            let batch = self.collect(previous).await?;
+            previous = batch.origins.len();
+            if let Some(broken) = self.process(session, batch, false).await {
+                return Some(broken);
+            }
+        }
+    }
+
+    /// What has queued up; `None` once the queue is closed.
+    async fn collect(&mut self, previous: usize) -> Option<Batch> {
+        let max = self.settings.lanes.batch_max;
+        let mut tasks: Vec<Task> = Vec::with_capacity(max.min(64));
+        if self.exit.queue.recv_many(&mut tasks, max).await == 0 {
+            return None;
+        }
+        if previous > LINGER_AFTER && tasks.len() < LINGER_BELOW && !self.settings.lanes.linger.is_zero() {
+            tokio::time::sleep(self.settings.lanes.linger).await;
+            while tasks.len() < max
+                && let Ok(task) = self.exit.queue.try_recv()
+            {
+                tasks.push(task);
+            }
+        }
+        let mut batch = Batch { stamped: Vec::with_capacity(tasks.len()), origins: Vec::with_capacity(tasks.len()) };
+        for Task { stamped, origin } in tasks {
+            self.metrics.queue_wait_seconds.observe(origin.received.elapsed().as_secs_f64());
+            // Nobody waits for it any more, and nothing has been decided: it would be work for nobody.
+            if origin.is_expired() {
+                origin.reply(Answer::Overloaded { retry_after_ms: 1_000 });
+                continue;
+            }
+            batch.stamped.push(stamped);
+            batch.origins.push(origin);
+        }
+        Some(batch)
+    }
+
+    /// Runs a batch to its end, however often that takes. Gives it back if the connection breaks.
+    async fn process(&self, session: &BatchSession, batch: Batch, is_rerun: bool) -> Option<Batch> {
+        let started = Instant::now();
+        let broken = self.decide_and_answer(session, batch, is_rerun).await;
+        self.metrics.busy_us.inc_by(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
+        broken
+    }
+
+    async fn decide_and_answer(&self, session: &BatchSession, mut batch: Batch, is_rerun: bool) -> Option<Batch> {
+        for _ in 0..ATTEMPTS_MAX {
+            if batch.stamped.is_empty() {
+                return None;
+            }
+            stamp(&mut batch.stamped);
+            let tried = tokio::time::timeout(BATCH_TIMEOUT, self.attempt(session, &batch)).await;
+            let Ok(tried) = tried else {
+                tracing::error!(lane = self.settings.number, "a batch did not come back in time");
+                return Some(batch);
+            };
+            match tried {
+                Ok(committed) => {
+                    self.metrics.batch_operations.observe(batch.origins.len() as f64);
+                    self.answer(batch, committed, is_rerun);
+                    return None;
+                }
+                Err(BatchError::Conflict(cause)) => tracing::debug!(%cause, "batch runs again"),
+                Err(BatchError::StaleOwnership) => self.reread_standing().await,
+                Err(BatchError::NoPartition(_)) => self.make_partitions(&batch.stamped).await,
+                Err(error @ (BatchError::Data(_) | BatchError::Unreadable(_))) => {
+                    if batch.stamped.len() == 1 {
+                        tracing::error!(error = &error as &dyn std::error::Error, "an operation cannot be stored");
+                        return self.answer_all(batch, || Answer::Internal);
+                    }
+                    return Box::pin(self.one_by_one(session, batch, is_rerun)).await;
+                }
+                Err(BatchError::Broken(cause)) => {
+                    let error = &cause as &dyn std::error::Error;
+                    tracing::warn!(lane = self.settings.number, error, "a batch broke off; it will be run again");
+                    return Some(batch);
+                }
+            }
+        }
+        tracing::error!(lane = self.settings.number, "a batch found no way through; its callers will ask again");
+        self.answer_all(batch, || Answer::Unavailable)
+    }
+
+    /// One bad operation must not hurt its neighbours.
+    async fn one_by_one(&self, session: &BatchSession, batch: Batch, is_rerun: bool) -> Option<Batch> {
+        let mut rest = batch.stamped.into_iter().zip(batch.origins);
+        while let Some((stamped, origin)) = rest.next() {
+            let single = Batch { stamped: vec![stamped], origins: vec![origin] };
+            if let Some(mut broken) = self.decide_and_answer(session, single, is_rerun).await {
+                let (stamped, origins): (Vec<_>, Vec<_>) = rest.unzip();
+                broken.stamped.extend(stamped);
+                broken.origins.extend(origins);
+                return Some(broken);
+            }
+        }
+        None
+    }
+
+    fn answer_all(&self, batch: Batch, answer: impl Fn() -> Answer) -> Option<Batch> {
+        for origin in batch.origins {
+            origin.reply(answer());
+        }
+        None
+    }
+
+    async fn attempt(&self, session: &BatchSession, batch: &Batch) -> Result<Committed, BatchError> {
+        let standing = self.node.standing.load_full();
+        let mut books = session.load(&batch.stamped, &standing).await?;
+        let (outcomes, writes) = ledger::decide(&mut books, &batch.stamped);
+        if writes.is_empty() {
+            session.rollback().await?;
+            return Ok(Committed { outcomes, reserved: Vec::new() });
+        }
+        let traces = traces_of(&writes.reserved, batch);
+        let committing = Instant::now();
+        session.save(&writes, &books, &traces).await?;
+        self.metrics.commit_seconds.observe(committing.elapsed().as_secs_f64());
+        Ok(Committed { outcomes, reserved: writes.reserved })
+    }
+
+    fn answer(&self, batch: Batch, committed: Committed, is_rerun: bool) {
+        let mut reserved: HashMap<TransferId, Reservation> =
+            committed.reserved.into_iter().map(|held| (held.credit.transfer_id, held)).collect();
+        for ((origin, stamped), outcome) in batch.origins.into_iter().zip(batch.stamped).zip(committed.outcomes) {
+            let trace = origin.context.trace;
+            finish(&self.node, origin, &stamped.command, outcome, is_rerun);
+            if let Some(reservation) = reserved.remove(&stamped.fresh_id) {
+                deliver(&self.node, reservation, trace);
+            }
+        }
+    }
+
+    async fn reread_standing(&self) {
+        if let Err(error) = self.node.refresh_standing().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the ownership cannot be read");
+            tokio::time::sleep(RECONNECT_AFTER).await;
+        }
+    }
+
+    /// For a message about a transfer from a month that this shard has no partition for.
+    async fn make_partitions(&self, stamped: &[Stamped]) {
+        let ids = stamped.iter().filter_map(|stamped| match &stamped.command {
+            ledger::Command::Credit(credit) => Some(credit.transfer_id),
+            ledger::Command::Void(void) => Some(void.transfer_id),
+            _ => None,
+        });
+        let months: std::collections::BTreeSet<u64> = ids.map(TransferId::unix_ms).collect();
+        for unix_ms in months {
+            let made = match self.node.pool.get().await {
+                Ok(mut client) => partitions::ensure(&mut client, unix_ms, 0..=0).await.map_err(|e| e.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(error) = made {
+                tracing::error!(error, "a partition cannot be made");
+            }
+        }
+    }
+}
+
+/// Gives each command an id of its own, should it need one, and a place to look for a free account id.
+fn stamp(batch: &mut [Stamped]) {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let unix_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+    let mut random = rand::rng();
+    for stamped in batch {
+        let (region, locality) = stamped.command.home();
+        stamped.fresh_id = TransferId::new(unix_ms, region, locality, random.random());
+        stamped.fresh_discriminator = random.random();
+    }
+}
+
+fn traces_of(reserved: &[Reservation], batch: &Batch) -> Vec<TraceContext> {
+    if reserved.is_empty() {
+        return Vec::new();
+    }
+    let pairs = batch.stamped.iter().zip(&batch.origins);
+    let by_id: HashMap<TransferId, TraceContext> =
+        pairs.map(|(stamped, origin)| (stamped.fresh_id, origin.context.trace)).collect();
+    let nobody = TraceContext::begin(1, 1);
+    reserved.iter().map(|held| by_id.get(&held.credit.transfer_id).copied().unwrap_or(nobody)).collect()
+}

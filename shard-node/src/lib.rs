@@ -1,0 +1,18 @@
+//! A shard-node: the only writer of one shard's PostgreSQL.
+//!
+//! Calls come in over links ([`serve`], [`dispatch`]); changes go through lanes ([`lane`]) that decide batches
+//! with the pure `ledger` and store them ([`store`]); transfers to other shards go on as sagas ([`saga`]).
+
+pub mod config;
+mod dispatch;
+mod lane;
+mod metrics;
+mod node;
+mod reads;
+mod saga;
+mod serve;
+mod start;
+pub mod store;
+mod upkeep;
+
+pub use start::start;

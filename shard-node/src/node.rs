@@ -1,0 +1,124 @@
+//! What all parts of a running shard-node share.
+
+use crate::config::{Config, SagaConfig};
+use crate::lane::Lanes;
+use crate::metrics::NodeMetrics;
+use crate::saga::Waiters;
+use crate::store::{self, Pool, ReadError, Standing};
+use arc_swap::ArcSwap;
+use placement::{RegionCode, ShardId, Slot};
+use runtime::shutdown::Shutdown;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Semaphore, watch};
+use wire::answer::{Answer, ShardMap};
+use wire::directory::Directory;
+
+/// One shard-node.
+pub struct Node {
+    /// The shard.
+    pub shard: ShardId,
+    /// Connections for everything that is not a lane.
+    pub pool: Pool,
+    /// What the shard is and owns.
+    pub standing: ArcSwap<Standing>,
+    /// The same, as told to others.
+    pub map: watch::Sender<Arc<ShardMap>>,
+    /// Where other shards are.
+    pub directory: Directory,
+    /// The writers.
+    pub lanes: Lanes,
+    /// Who waits for which saga.
+    pub waiters: Waiters,
+    /// Bounds the messages to other shards that are on their way at once.
+    pub deliveries: Arc<Semaphore>,
+    /// Bounds the reads at work at once.
+    pub reads: Arc<Semaphore>,
+    /// What went wrong last with messages, until it is noted in the outbox.
+    pub failures: Mutex<Vec<(placement::TransferId, String)>>,
+    /// Settings of the saga.
+    pub saga: SagaConfig,
+    /// Counters.
+    pub metrics: NodeMetrics,
+    /// The signal to stop.
+    pub shutdown: Shutdown,
+}
+
+/// Messages to other shards on their way at once.
+const DELIVERIES_MAX: usize = 4_096;
+/// Reads at work at once, beyond those of single accounts, which are batched.
+const READS_MAX: usize = 1_024;
+
+impl Node {
+    /// Puts the parts together.
+    pub fn new(
+        config: &Config,
+        pool: Pool,
+        standing: Standing,
+        lanes: Lanes,
+        metrics: NodeMetrics,
+        shutdown: Shutdown,
+    ) -> Arc<Node> {
+        let peers: Vec<String> = standing.topology.shards.iter().flat_map(|shard| shard.addresses.clone()).collect();
+        Arc::new(Node {
+            shard: config.shard,
+            pool,
+            map: watch::Sender::new(Arc::new(map_of(&standing))),
+            standing: ArcSwap::from_pointee(standing),
+            directory: Directory::start(&peers, config.cluster_secret.expose()),
+            lanes,
+            waiters: Waiters::default(),
+            deliveries: Arc::new(Semaphore::new(DELIVERIES_MAX)),
+            reads: Arc::new(Semaphore::new(READS_MAX)),
+            failures: Mutex::default(),
+            saga: config.saga.clone(),
+            metrics,
+            shutdown,
+        })
+    }
+
+    /// Reads the standing again, if the fence has moved on.
+    ///
+    /// # Errors
+    /// The database cannot be asked; the old standing stays, and the fence keeps refusing it.
+    pub async fn refresh_standing(&self) -> Result<(), RefreshError> {
+        let mut client = self.pool.get().await.map_err(ReadError::from)?;
+        let standing = store::read_standing(&mut client, self.shard).await?;
+        if standing.version != self.standing.load().version {
+            tracing::info!(version = standing.version, slots = standing.claims.len(), "ownership read");
+            self.map.send_replace(Arc::new(map_of(&standing)));
+            self.standing.store(Arc::new(standing));
+        }
+        Ok(())
+    }
+
+    /// The answer to whoever asks for a slot that is not owned here.
+    pub fn moved(&self, region: RegionCode, slot: Slot) -> Answer {
+        let known = self.directory.view().ownership.owner(region, slot);
+        let owner = known.map(|(shard, _)| shard).filter(|owner| *owner != self.shard);
+        let epoch = known.map_or(placement::Epoch::FIRST, |(_, epoch)| epoch);
+        Answer::Moved { slot, owner, epoch }
+    }
+
+    /// Keeps what went wrong with a message, for the outbox to note.
+    pub fn note_failure(&self, id: placement::TransferId, error: String) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).push((id, error));
+    }
+}
+
+/// The standing could not be read again.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// The database cannot be asked.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// What it says cannot be used.
+    #[error(transparent)]
+    Standing(#[from] store::StandingError),
+}
+
+fn map_of(standing: &Standing) -> ShardMap {
+    // A topology was read from JSON, so it can be written as JSON.
+    let topology = serde_json::to_string(&standing.topology).unwrap_or_default();
+    let version = standing.version.cast_unsigned();
+    ShardMap { shard: standing.shard, version, topology, claims: standing.claims.clone() }
+}

@@ -1,0 +1,181 @@
+//! Questions: single accounts in batches, everything else one by one through the pool.
+
+use crate::lane::Origin;
+use crate::node::Node;
+use crate::store::{ReadError, entries, from_micros, reading, to_micros};
+use ledger::{Account, AccountStatus, UserId};
+use placement::AccountId;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use wire::answer::{Answer, EntriesPage};
+use wire::link::Replier;
+use wire::operation::{EntriesQuery, Read};
+
+/// One question for an account that waits for the next batch.
+#[derive(Debug)]
+pub struct AccountQuestion {
+    /// Which.
+    pub id: AccountId,
+    /// Who asks; `None` for an operator.
+    pub caller: Option<UserId>,
+    /// The way back.
+    pub replier: Replier,
+}
+
+/// Accounts read in one query at most.
+const BATCH_MAX: usize = 512;
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Answers questions for single accounts, with one query for all that have queued up. A question that arrives
+/// while a query is on its way waits for the next one: it may follow a write acknowledged meanwhile.
+pub async fn read_accounts(
+    node: Arc<Node>,
+    connect: tokio_postgres::Config,
+    mut questions: mpsc::Receiver<AccountQuestion>,
+) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while !questions.is_closed() || !questions.is_empty() {
+        let opening = async {
+            let client = crate::store::connect(&connect).await?;
+            let statement = reading::prepare_accounts(&client).await?;
+            Ok::<_, tokio_postgres::Error>((client, statement))
+        };
+        let Ok(Ok((client, statement))) = tokio::time::timeout(TIMEOUT, opening).await else {
+            // Those who wait are told by the dropped repliers.
+            while questions.try_recv().is_ok() {}
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        while questions.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            let ids: Vec<i64> = batch.iter().map(|question: &AccountQuestion| question.id.as_i64()).collect();
+            match tokio::time::timeout(TIMEOUT, reading::accounts(&client, &statement, &ids)).await {
+                Ok(Ok(found)) => {
+                    for question in batch.drain(..) {
+                        let visible = found.get(&question.id).filter(|account| may_see(account, &question.caller));
+                        let answer = visible.cloned().map(|account| Answer::Account { account, replayed: false });
+                        question.replier.reply(answer.unwrap_or(Answer::NotFound));
+                    }
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "accounts were not read");
+                    batch.clear();
+                    break;
+                }
+                Err(_) => {
+                    tracing::warn!("accounts were not read in time");
+                    batch.clear();
+                    break;
+                }
+            }
+        }
+    }
+    // Questions that are left are answered `Unavailable` as their repliers drop.
+    node.metrics.reader_stopped();
+}
+
+fn may_see(account: &Account, caller: &Option<UserId>) -> bool {
+    caller.as_ref().is_none_or(|caller| *caller == account.user_id)
+}
+
+/// Answers any other question in the background.
+pub fn answer(node: &Arc<Node>, read: Read, wait_over: Duration, replier: Replier) {
+    let Ok(place) = node.reads.clone().try_acquire_owned() else {
+        node.metrics.overloaded.with_label_values(&["reads"]).inc();
+        return replier.reply(Answer::Overloaded { retry_after_ms: 1_000 });
+    };
+    let node = node.clone();
+    tokio::spawn(async move {
+        let _place = place;
+        let answered = tokio::time::timeout(wait_over, ask(&node, read)).await;
+        replier.reply(match answered {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a question was not answered");
+                Answer::Unavailable
+            }
+            Err(_) => Answer::Unavailable,
+        });
+    });
+}
+
+async fn ask(node: &Arc<Node>, read: Read) -> Result<Answer, ReadError> {
+    let client = node.pool.get().await?;
+    match read {
+        Read::AccountsOfUser { region, locality, user_id } => {
+            Ok(Answer::Accounts(reading::accounts_of_user(&client, region, locality, &user_id).await?))
+        }
+        Read::ResolveUser { region, locality, user_id, currency } => {
+            let accounts = reading::accounts_of_user(&client, region, locality, &user_id).await?;
+            let usable = |account: &&Account| account.status == AccountStatus::Open && account.currency == currency;
+            Ok(Answer::Resolved(accounts.iter().find(usable).map(|account| account.id)))
+        }
+        Read::Entries(query) => history(&client, query).await,
+        Read::OpenTransfers { account_id, caller } => match owned(&client, account_id, &caller).await? {
+            None => Ok(Answer::NotFound),
+            Some(_) => Ok(Answer::Transfers(reading::open_transfers(&client, account_id, node.shard).await?)),
+        },
+        // These have their own ways.
+        Read::Account { .. } | Read::Transfer { .. } | Read::Map { .. } => {
+            Ok(Answer::Invalid("not a question for the pool".to_owned()))
+        }
+    }
+}
+
+async fn owned(
+    client: &deadpool_postgres::Client,
+    id: AccountId,
+    caller: &UserId,
+) -> Result<Option<Account>, ReadError> {
+    Ok(reading::account(client, id).await?.filter(|account| account.user_id == *caller))
+}
+
+async fn history(client: &deadpool_postgres::Client, query: EntriesQuery) -> Result<Answer, ReadError> {
+    let Some(account) = owned(client, query.account_id, &query.caller).await? else {
+        return Ok(Answer::NotFound);
+    };
+    let mut numbers = 1..account.entry_count + 1;
+    if let Some(from) = query.from {
+        numbers.start = entries::first_at_or_after(client, account.id, account.entry_count, from).await?;
+    }
+    if let Some(to) = query.to {
+        numbers.end = entries::first_at_or_after(client, account.id, account.entry_count, to).await?;
+    }
+    match query.after_entry {
+        Some(after) if query.newest_first => numbers.end = numbers.end.min(after),
+        Some(after) => numbers.start = numbers.start.max(after.saturating_add(1)),
+        None => {}
+    }
+    // One more than asked for tells whether there is another page.
+    let limit = i64::from(query.limit) + 1;
+    let (account_id, newest_first, direction) = (account.id, query.newest_first, query.direction);
+    let wanted = entries::Wanted { account_id, numbers, newest_first, direction, limit };
+    let mut items = entries::page(client, &wanted, to_micros(jiff::Timestamp::now())).await?;
+    let more = items.len() > usize::from(query.limit);
+    items.truncate(usize::from(query.limit));
+    Ok(Answer::Entries(EntriesPage { items, more }))
+}
+
+/// Answers with the account that a key made before.
+pub fn replayed_account(node: &Arc<Node>, origin: Origin, id: AccountId, replayed: bool) {
+    let node = node.clone();
+    tokio::spawn(async move {
+        let read = async {
+            let client = node.pool.get().await?;
+            reading::account(&client, id).await
+        };
+        let answer = match read.await {
+            Ok(found) => found.map_or(Answer::NotFound, |account| Answer::Account { account, replayed }),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "an account was not read");
+                Answer::Unavailable
+            }
+        };
+        origin.reply(answer);
+    });
+}
+
+/// Times that PostgreSQL's calendar has.
+pub fn is_storable(time: ledger::Timestamp) -> bool {
+    to_micros(from_micros(time)) == time
+}

@@ -1,0 +1,106 @@
+//! From configuration to service, and back to rest.
+
+use crate::config::Config;
+use crate::dispatch::Dispatch;
+use crate::lane::{Lane, LaneSettings, Lanes};
+use crate::metrics::NodeMetrics;
+use crate::node::Node;
+use crate::serve::LinkService;
+use crate::store::{self, Standing, partitions};
+use crate::{reads, saga, upkeep};
+use runtime::admin::{Admin, Check};
+use runtime::metrics::Metrics;
+use runtime::serve::BoxError;
+use runtime::shutdown::Shutdown;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Questions for single accounts that may wait.
+const ACCOUNT_QUESTIONS_MAX: usize = 16_384;
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// Serves until the signal to stop, then drains.
+///
+/// # Errors
+/// A port is taken, or the database is not this shard's. A database that cannot be reached is waited for.
+pub async fn start(config: Config, shutdown: Shutdown) -> Result<(), BoxError> {
+    let listener = runtime::serve::bind(&config.internal)?;
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"))?;
+    let node_metrics = NodeMetrics::new(&metrics)?;
+    let Some(standing) = prepare(&config, &shutdown).await? else { return Ok(()) };
+    let pool = store::pool(&config.postgres)?;
+    let (lanes, exits) = Lanes::new(config.lanes.count, config.lanes.queue_max);
+    let node = Node::new(&config, pool, standing, lanes, node_metrics, shutdown.clone());
+
+    let mut writers = JoinSet::new();
+    for (number, exit) in (0..config.lanes.count).zip(exits) {
+        writers.spawn(Lane::new(node.clone(), lane_settings(&config, number), exit).run());
+    }
+    let (questions, questioned) = mpsc::channel(ACCOUNT_QUESTIONS_MAX);
+    let mut background = JoinSet::new();
+    background.spawn(reads::read_accounts(node.clone(), config.postgres.connect.clone(), questioned));
+    background.spawn(saga::sweep(node.clone()));
+    background.spawn(upkeep::watch_ownership(node.clone()));
+    background.spawn(upkeep::keep_partitions(node.clone()));
+    background.spawn(upkeep::prune_keys(node.clone(), config.key_retention));
+    background.spawn(upkeep::take_sums(node.clone()));
+
+    let checks = {
+        let node = node.clone();
+        Arc::new(move || checks(&node))
+    };
+    let admin = Admin::new(metrics, checks, shutdown.clone()).start(&config.admin)?;
+    let dispatch = Arc::new(Dispatch { node: node.clone(), accounts: questions });
+    let (service, links) = LinkService::new(dispatch, &config.cluster_secret, config.internal.in_flight_max);
+    let draining = tokio::time::timeout(config.drain.timeout, links.drain());
+    runtime::serve::serve(listener, service, &config.internal, shutdown.clone(), config.drain.timeout).await;
+    if draining.await.is_err() {
+        tracing::warn!("links were cut: the time to drain was up");
+    }
+    // Every call is answered. What a lane may still be doing is for the outbox, which outlives the process.
+    writers.shutdown().await;
+    background.shutdown().await;
+    drop(admin);
+    Ok(())
+}
+
+/// Migrates and founds the database, waiting for it to be there. `None`: told to stop meanwhile.
+async fn prepare(config: &Config, shutdown: &Shutdown) -> Result<Option<Standing>, BoxError> {
+    while !shutdown.is_triggered() {
+        match store::connect(&config.postgres.connect).await {
+            Ok(mut client) => return Ok(Some(establish(&mut client, config).await?)),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "PostgreSQL cannot be reached; trying again");
+                crate::serve::until(shutdown, RETRY_AFTER).await;
+            }
+        }
+    }
+    Ok(None)
+}
+
+async fn establish(client: &mut tokio_postgres::Client, config: &Config) -> Result<Standing, BoxError> {
+    migrations::run(client).await?;
+    store::found(client, config.shard, config.topology.as_ref()).await?;
+    let now = store::to_micros(jiff::Timestamp::now());
+    partitions::ensure(client, now.unix_ms(), partitions::USUAL_MONTHS).await?;
+    Ok(store::read_standing(client, config.shard).await?)
+}
+
+fn lane_settings(config: &Config, number: u16) -> LaneSettings {
+    LaneSettings {
+        number,
+        writer: i32::from(config.replica) * 100 + i32::from(number),
+        connect: config.postgres.connect.clone(),
+        lanes: config.lanes.clone(),
+        saga: config.saga.clone(),
+    }
+}
+
+/// A shard-node can serve when every lane has its connection; other shards are their own affair.
+fn checks(node: &Node) -> Vec<Check> {
+    let lanes = node.lanes.are_up();
+    let detail = if lanes { "every lane has its PostgreSQL connection" } else { "a lane has no PostgreSQL connection" };
+    vec![Check { name: "lanes", ok: lanes, detail: detail.to_owned() }]
+}

@@ -1,0 +1,65 @@
+//! The shard's PostgreSQL. Each statement stands beside the one function that runs it.
+
+mod batch_session;
+mod codes;
+mod connect;
+pub mod entries;
+mod fence;
+mod load;
+pub mod maintenance;
+pub mod outbox;
+mod ownership;
+pub mod partitions;
+pub mod reading;
+mod save;
+pub mod sums;
+mod times;
+
+pub use batch_session::{BatchError, BatchSession};
+pub use codes::Unreadable;
+pub use connect::{Pool, connect, pool};
+pub use ownership::{Standing, StandingError, found, read_standing};
+pub use reading::ReadError;
+pub use times::{from_micros, to_micros};
+
+/// Every statement of the service, by name: a test prepares each against the migrated schema and reads
+/// the plans.
+pub const STATEMENTS: &[(&str, &str)] = &[
+    ("fence::HOLD", fence::HOLD),
+    ("fence::VERSION", fence::VERSION),
+    ("load::NEIGHBOURS_LOCK", load::NEIGHBOURS_LOCK),
+    ("load::NEIGHBOURS", load::NEIGHBOURS),
+    ("load::ACCOUNTS", load::ACCOUNTS),
+    ("load::KEYS", load::KEYS),
+    ("load::RESERVATIONS", load::RESERVATIONS),
+    ("load::INBOX", load::INBOX),
+    ("load::NOW", load::NOW),
+    ("save::ACCOUNTS_CHANGED", save::ACCOUNTS_CHANGED),
+    ("save::ACCOUNTS_CREATED", save::ACCOUNTS_CREATED),
+    ("save::TRANSFERS", save::TRANSFERS),
+    ("save::KEYS", save::KEYS),
+    ("save::RESERVATIONS", save::RESERVATIONS),
+    ("save::OUTBOX", save::OUTBOX),
+    ("save::RESERVATIONS_GONE", save::RESERVATIONS_GONE),
+    ("save::OUTBOX_GONE", save::OUTBOX_GONE),
+    ("save::INBOX", save::INBOX),
+    ("save::EXTERNAL", save::EXTERNAL),
+    ("save::CLEARING", save::CLEARING),
+    ("reading::ACCOUNTS", reading::ACCOUNTS),
+    ("reading::ACCOUNTS_OF_USER", reading::ACCOUNTS_OF_USER),
+    ("reading::OPEN_TRANSFERS", reading::OPEN_TRANSFERS),
+    ("reading::OPEN_TRANSFER", reading::OPEN_TRANSFER),
+    ("reading::TERMINAL_TRANSFER", reading::TERMINAL_TRANSFER),
+    ("entries::DESCENDING", entries::DESCENDING),
+    ("entries::ASCENDING", entries::ASCENDING),
+    ("entries::TIME_OF_ENTRY", entries::TIME_OF_ENTRY),
+    ("outbox::CLAIM", outbox::CLAIM),
+    ("outbox::VOID", outbox::VOID),
+    ("outbox::NOTE_FAILURES", outbox::NOTE_FAILURES),
+    ("sums::OPEN_SAGAS", sums::OPEN_SAGAS),
+    ("sums::CLEARING", sums::CLEARING),
+    ("maintenance::PRUNE_KEYS", maintenance::PRUNE_KEYS),
+    ("ownership::VERSION", ownership::VERSION),
+    ("ownership::SLOTS", ownership::SLOTS),
+    ("ownership::TOPOLOGY", ownership::TOPOLOGY),
+];

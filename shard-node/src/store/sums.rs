@@ -1,0 +1,37 @@
+//! Sums for the metrics, cheap enough to be taken every few seconds.
+
+use super::reading::ReadError;
+use super::to_micros;
+use ledger::Timestamp;
+
+/// Open sagas by the region of the credit account (bits 52..47 of its id).
+pub(super) const OPEN_SAGAS: &str = "SELECT (credit_account >> 47)::integer, count(*), min(created_at) \
+     FROM reservations GROUP BY 1";
+pub(super) const CLEARING: &str = "SELECT peer, currency, sum(total)::float8 FROM clearing GROUP BY 1, 2";
+
+/// Open sagas towards one region.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenSagas {
+    /// The region's code.
+    pub region: i32,
+    /// How many.
+    pub count: i64,
+    /// When the oldest began.
+    pub oldest: Timestamp,
+}
+
+/// Open sagas by region.
+pub async fn open_sagas(client: &deadpool_postgres::Client) -> Result<Vec<OpenSagas>, ReadError> {
+    let statement = client.prepare_cached(OPEN_SAGAS).await?;
+    let rows = client.query(&statement, &[]).await?;
+    let sums =
+        rows.iter().map(|row| OpenSagas { region: row.get(0), count: row.get(1), oldest: to_micros(row.get(2)) });
+    Ok(sums.collect())
+}
+
+/// Clearing totals by peer and currency.
+pub async fn clearing(client: &deadpool_postgres::Client) -> Result<Vec<(i32, String, f64)>, ReadError> {
+    let statement = client.prepare_cached(CLEARING).await?;
+    let rows = client.query(&statement, &[]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
+}

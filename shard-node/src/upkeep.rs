@@ -1,0 +1,116 @@
+//! What goes on beside the work: noticing changes of ownership, making partitions ahead, forgetting old keys,
+//! and taking sums for the metrics.
+
+use crate::node::Node;
+use crate::serve::until;
+use crate::store::{ReadError, maintenance, partitions, sums, to_micros};
+use placement::SlotState;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const OWNERSHIP_EVERY: Duration = Duration::from_secs(1);
+const SUMS_EVERY: Duration = Duration::from_secs(5);
+const PARTITIONS_EVERY: Duration = Duration::from_secs(3_600);
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+
+/// Another node of the shard, or an operator, may have changed the ownership or the topology.
+pub async fn watch_ownership(node: Arc<Node>) {
+    while !node.shutdown.is_triggered() {
+        if let Err(error) = node.refresh_standing().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the ownership was not read");
+        }
+        until(&node.shutdown, OWNERSHIP_EVERY).await;
+    }
+}
+
+/// The partitions of the months to come.
+pub async fn keep_partitions(node: Arc<Node>) {
+    while !node.shutdown.is_triggered() {
+        let now = to_micros(jiff::Timestamp::now());
+        let made = match node.pool.get().await {
+            Ok(mut client) => {
+                partitions::ensure(&mut client, now.unix_ms(), partitions::USUAL_MONTHS).await.map_err(ReadError::from)
+            }
+            Err(error) => Err(ReadError::from(error)),
+        };
+        let pause = match made {
+            Ok(()) => PARTITIONS_EVERY,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "partitions were not made");
+                PRUNE_EVERY
+            }
+        };
+        until(&node.shutdown, pause).await;
+    }
+}
+
+/// Old idempotency keys, a batch at a time.
+pub async fn prune_keys(node: Arc<Node>, retention: Duration) {
+    let retention = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
+    while !node.shutdown.is_triggered() {
+        let before = ledger::Timestamp(to_micros(jiff::Timestamp::now()).0.saturating_sub(retention));
+        let pruned = async {
+            let client = node.pool.get().await?;
+            maintenance::prune_keys(&client, before).await
+        };
+        match pruned.await {
+            Ok((pruned, true)) => {
+                tracing::debug!(pruned, "old keys forgotten");
+                continue;
+            }
+            Ok((_, false)) => {}
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "old keys were not forgotten"),
+        }
+        until(&node.shutdown, PRUNE_EVERY).await;
+    }
+}
+
+/// Sums and states for the metrics.
+pub async fn take_sums(node: Arc<Node>) {
+    let (mut busy_before, mut last) = (vec![0; node.lanes.depths().count()], Instant::now());
+    while !node.shutdown.is_triggered() {
+        node.metrics.set_depths(node.lanes.depths());
+        node.metrics.set_busy(&mut busy_before, last.elapsed());
+        last = Instant::now();
+        set_standing(&node);
+        if let Err(error) = set_sums(&node).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the sums were not taken");
+        }
+        until(&node.shutdown, SUMS_EVERY).await;
+    }
+}
+
+fn set_standing(node: &Node) {
+    let standing = node.standing.load();
+    let states = [
+        ("active", SlotState::Active),
+        ("frozen", SlotState::Frozen),
+        ("importing", SlotState::Importing),
+        ("moved", SlotState::Moved),
+    ];
+    for (name, state) in states {
+        let count = standing.claims.iter().filter(|claim| claim.state == state).count();
+        node.metrics.slots.with_label_values(&[name]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+    node.metrics.topology_version.set(standing.topology.version.cast_signed());
+    node.metrics.topology_age_seconds.set(node.directory.age().map_or(f64::INFINITY, |age| age.as_secs_f64()));
+}
+
+async fn set_sums(node: &Node) -> Result<(), ReadError> {
+    let client = node.pool.get().await?;
+    let now = to_micros(jiff::Timestamp::now());
+    node.metrics.saga_open.reset();
+    node.metrics.saga_oldest_seconds.reset();
+    let topology = &node.standing.load().topology;
+    for sums in sums::open_sagas(&client).await? {
+        let region = topology.regions.iter().find(|region| i32::from(region.code.get()) == sums.region);
+        let peer = [region.map_or("unknown", |region| region.name.as_str())];
+        let age_seconds = (now.0 - sums.oldest.0).max(0) as f64 / 1e6;
+        node.metrics.saga_open.with_label_values(&peer).set(sums.count);
+        node.metrics.saga_oldest_seconds.with_label_values(&peer).set(age_seconds);
+    }
+    for (peer, currency, total) in sums::clearing(&client).await? {
+        node.metrics.clearing.with_label_values(&[peer.to_string().as_str(), currency.as_str()]).set(total);
+    }
+    Ok(())
+}
