@@ -1,0 +1,1 @@
+//! Reads every shard and proves the invariants that can be read from data.
