@@ -20,7 +20,7 @@ use wire::operation::Direction;
 macro_rules! page {
     ($order:literal) => {
         concat!(
-            "SELECT entries.id, kind, is_credit, amount, entry, balance, other, message, decided_at, ",
+            "SELECT entries.id, kind, is_credit, amount, entry, entries.balance, other, message, decided_at, ",
             "coalesce(accounts.user_id, remote_user) FROM (",
             "(SELECT id, kind, false AS is_credit, amount, debit_entry AS entry, debit_balance AS balance, ",
             "credit_account AS other, message, decided_at, remote_user FROM transfers ",

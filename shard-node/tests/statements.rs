@@ -1,0 +1,148 @@
+//! Every statement of the service against the migrated schema, and against a million rows.
+
+use local_cluster::{Cluster, ClusterSpec, Parts};
+use serde_json::Value;
+use shard_node::store::{self, STATEMENTS, partitions};
+use tokio_postgres::Client;
+
+/// Tables that stay small by nature, and are read whole where that is the question.
+const SMALL: [&str; 7] = ["fence", "topology", "slot_owner", "outbox", "reservations", "clearing", "external"];
+
+struct Database {
+    // Holds the server; it ends with it.
+    _cluster: Cluster,
+    client: Client,
+}
+
+async fn migrated() -> anyhow::Result<Database> {
+    let mut spec = ClusterSpec::scratch();
+    spec.regions = vec!["sg".to_owned()];
+    spec.shards_per_region = 1;
+    spec.parts = Parts::ServersOnly;
+    let cluster = Cluster::start(spec, &mut |_| ()).await?;
+    let config = cluster.shard_postgres_url(1)?.parse()?;
+    let mut client = store::connect(&config).await?;
+    migrations::run(&mut client).await?;
+    partitions::ensure(&mut client, now_ms(), partitions::USUAL_MONTHS).await?;
+    Ok(Database { _cluster: cluster, client })
+}
+
+fn now_ms() -> u64 {
+    store::to_micros(jiff::Timestamp::now()).unix_ms()
+}
+
+#[tokio::test]
+async fn every_statement_is_valid_and_finds_its_rows_by_index() -> anyhow::Result<()> {
+    let database = migrated().await?;
+    for (name, sql) in STATEMENTS {
+        database.client.prepare(sql).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+    }
+    fill(&database.client).await?;
+    for (name, sql) in STATEMENTS {
+        for complaint in complaints(&plan(&database.client, sql).await?) {
+            panic!("{name} {complaint}");
+        }
+    }
+    let no_index = "SELECT count(*) FROM transfers WHERE amount = $1";
+    let found = complaints(&plan(&database.client, no_index).await?);
+    assert!(!found.is_empty(), "a statement without an index must be noticed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn partitions_are_made_once_and_reach_three_months_ahead() -> anyhow::Result<()> {
+    let mut database = migrated().await?;
+    partitions::ensure(&mut database.client, now_ms(), partitions::USUAL_MONTHS).await?;
+    let count = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'transfers'::regclass";
+    let made: i64 = database.client.query_one(count, &[]).await?.get(0);
+    assert_eq!(made, 5);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_write_without_the_fence_fails() -> anyhow::Result<()> {
+    let database = migrated().await?;
+    for statement in [
+        "INSERT INTO accounts VALUES (140737488355329, 0, 'x', 'x', 'SGD', 0, 0, 0, 0, now())",
+        "UPDATE accounts SET balance = 0",
+        "DELETE FROM transfers",
+        "DELETE FROM inbox",
+        "UPDATE reservations SET state = 1",
+        "TRUNCATE accounts",
+    ] {
+        let error = database.client.batch_execute(statement).await.expect_err(statement);
+        assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("WF001"), "{statement}");
+    }
+    Ok(())
+}
+
+/// A million transfers, as many keys, a hundred thousand accounts.
+async fn fill(client: &Client) -> anyhow::Result<()> {
+    let month = placement::TransferId::lower_bound(now_ms());
+    let prefix = &month.to_string()[..13];
+    client
+        .batch_execute(&format!(
+            "BEGIN; SELECT set_config('wallet.fence', 'held', true);
+             INSERT INTO accounts SELECT (1::bigint << 47) + n, n % 4096, 'user-' || n, 'current', 'SGD', 0, 0, 0, 0, now()
+             FROM generate_series(1, 100000) AS n;
+             INSERT INTO transfers (id, debit_account, credit_account, amount, debit_entry, debit_balance, credit_entry,
+             credit_balance, decided_at, debit_slot, credit_slot, kind, state, currency)
+             SELECT ('{prefix}-8000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, (1::bigint << 47) + 1 + n % 100000,
+             (1::bigint << 47) + 1 + (n + 7) % 100000, 1, n / 100000 + 1, 0, n / 100000 + 1, 0, now(), 0, 0, 0, 2, 'SGD'
+             FROM generate_series(1, 1000000) AS n;
+             INSERT INTO idempotency SELECT n % 4096, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), NULL, NULL,
+             now() - n * interval '1 second' FROM generate_series(1, 1000000) AS n;
+             INSERT INTO inbox SELECT ('{prefix}-8000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 0, 2, 2, NULL, NULL, now()
+             FROM generate_series(1, 200000) AS n;
+             COMMIT; ANALYZE"
+        ))
+        .await?;
+    Ok(())
+}
+
+/// The plan that PostgreSQL keeps for a statement used again and again. Pruning is off, so that every partition is
+/// looked at.
+async fn plan(client: &Client, sql: &str) -> anyhow::Result<Value> {
+    let parameters = client.prepare(sql).await?.params().len();
+    let nulls = vec!["NULL"; parameters].join(", ");
+    let arguments = if parameters == 0 { String::new() } else { format!("({nulls})") };
+    client
+        .batch_execute(&format!(
+            "SET plan_cache_mode = force_generic_plan; SET enable_partition_pruning = off; PREPARE looked_at AS {sql}"
+        ))
+        .await?;
+    let explained = client.simple_query(&format!("EXPLAIN (FORMAT JSON) EXECUTE looked_at{arguments}")).await?;
+    let text = explained.iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    let plan = serde_json::from_str(text.unwrap_or_default())?;
+    client.batch_execute("DEALLOCATE looked_at").await?;
+    Ok(plan)
+}
+
+/// Scans of large tables that look at more than what they were asked for.
+fn complaints(plan: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    match plan {
+        Value::Array(parts) => parts.iter().for_each(|part| found.extend(complaints(part))),
+        Value::Object(node) => {
+            found.extend(complaint(node));
+            node.values().for_each(|part| found.extend(complaints(part)));
+        }
+        _ => {}
+    }
+    found
+}
+
+fn complaint(node: &serde_json::Map<String, Value>) -> Option<String> {
+    let kind = node.get("Node Type")?.as_str()?;
+    let table = node.get("Relation Name").or(node.get("Index Name"))?.as_str()?;
+    let is_small = SMALL.iter().any(|small| table.starts_with(small));
+    let reads_all = match kind {
+        "Seq Scan" => true,
+        "Index Scan" | "Index Only Scan" | "Bitmap Index Scan" => !node.contains_key("Index Cond"),
+        _ => false,
+    };
+    (reads_all && !is_small).then(|| format!("reads all of {table} ({kind})"))
+}
