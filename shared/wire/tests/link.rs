@@ -1,0 +1,175 @@
+//! The link over real sockets.
+
+use http::{Request, Response, StatusCode, header};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use wire::answer::Answer;
+use wire::link::{self, CallError, Handler, Link, PROTOCOL, Replier};
+use wire::operation::{Call, CallContext, Operation, Read};
+use wire::trace::TraceContext;
+
+/// Hands every call to the test.
+struct Receiver(mpsc::UnboundedSender<(Call, Replier)>);
+
+impl Handler for Receiver {
+    fn handle(&self, call: Call, replier: Replier) {
+        self.0.send((call, replier)).expect("the test listens");
+    }
+}
+
+struct Node {
+    address: String,
+    calls: mpsc::UnboundedReceiver<(Call, Replier)>,
+    draining: watch::Sender<bool>,
+    connections: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+async fn node(in_flight_max: usize) -> Node {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let address = listener.local_addr().expect("has an address").to_string();
+    let (sender, calls) = mpsc::unbounded_channel();
+    let handler: Arc<dyn Handler> = Arc::new(Receiver(sender));
+    let (draining, watching) = watch::channel(false);
+    let connections = Arc::new(Mutex::new(Vec::new()));
+    let kept = connections.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (handler, watching, kept) = (handler.clone(), watching.clone(), kept.clone());
+            let inner = kept.clone();
+            let service = service_fn(move |request: Request<Incoming>| {
+                let (handler, watching) = (handler.clone(), watching.clone());
+                let serving = tokio::spawn(async move {
+                    let io = hyper::upgrade::on(request).await.expect("upgrades");
+                    link::accept(TokioIo::new(io), handler, in_flight_max, watching)
+                        .await
+                        .expect("speaks the protocol");
+                });
+                inner.lock().expect("lock").push(serving);
+                let upgrade = Response::builder()
+                    .status(StatusCode::SWITCHING_PROTOCOLS)
+                    .header(header::CONNECTION, "upgrade")
+                    .header(header::UPGRADE, PROTOCOL)
+                    .body(Empty::<bytes::Bytes>::new());
+                async move { Ok::<_, Infallible>(upgrade.expect("is valid")) }
+            });
+            let serving = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades();
+            tokio::spawn(async move { serving.await.expect("serves") });
+        }
+    });
+    Node { address, calls, draining, connections }
+}
+
+fn call(remaining_ms: u32) -> Call {
+    let context = CallContext { request_id: 7, trace: TraceContext::begin(1, 2), remaining_ms };
+    Call { context, operation: Operation::Read(Read::Map { known_version: 0, wait_ms: 0 }) }
+}
+
+async fn open(node: &Node) -> Link {
+    let link = Link::open(node.address.clone(), "secret");
+    link.up().await;
+    link
+}
+
+#[tokio::test]
+async fn answers_reach_their_callers_in_any_order() {
+    let mut node = node(100).await;
+    let link = open(&node).await;
+    let calls: Vec<_> = (0..3)
+        .map(|_| {
+            tokio::spawn({
+                let link = link.clone();
+                async move { link.call(call(5_000)).await }
+            })
+        })
+        .collect();
+    let mut received = Vec::new();
+    for _ in 0..3 {
+        received.push(node.calls.recv().await.expect("arrives").1);
+    }
+    for (wait, replier) in received.into_iter().enumerate().rev() {
+        replier.reply(Answer::Overloaded { retry_after_ms: u32::try_from(wait).expect("small") });
+    }
+    for (wait, called) in calls.into_iter().enumerate() {
+        let retry_after_ms = u32::try_from(wait).expect("small");
+        assert_eq!(called.await.expect("runs"), Ok(Answer::Overloaded { retry_after_ms }));
+    }
+}
+
+#[tokio::test]
+async fn a_forgotten_call_is_answered_unavailable() {
+    let mut node = node(100).await;
+    let link = open(&node).await;
+    let called = tokio::spawn(async move { link.call(call(5_000)).await });
+    drop(node.calls.recv().await.expect("arrives"));
+    assert_eq!(called.await.expect("runs"), Ok(Answer::Unavailable));
+}
+
+#[tokio::test]
+async fn calls_over_the_limit_are_overloaded_at_once() {
+    let mut node = node(1).await;
+    let link = open(&node).await;
+    let first = tokio::spawn({
+        let link = link.clone();
+        async move { link.call(call(5_000)).await }
+    });
+    let (_, held) = node.calls.recv().await.expect("arrives");
+    assert!(matches!(link.call(call(5_000)).await, Ok(Answer::Overloaded { .. })));
+    held.reply(Answer::NotFound);
+    assert_eq!(first.await.expect("runs"), Ok(Answer::NotFound));
+}
+
+#[tokio::test]
+async fn a_broken_connection_leaves_the_outcome_unknown() {
+    let mut node = node(100).await;
+    let link = open(&node).await;
+    let called = tokio::spawn(async move { link.call(call(5_000)).await });
+    let _held = node.calls.recv().await.expect("arrives");
+    for serving in node.connections.lock().expect("lock").drain(..) {
+        serving.abort();
+    }
+    assert_eq!(called.await.expect("runs"), Err(CallError::Unknown));
+}
+
+#[tokio::test]
+async fn a_call_whose_time_is_up_is_unknown() {
+    let mut node = node(100).await;
+    let link = open(&node).await;
+    let called = tokio::spawn(async move { link.call(call(20)).await });
+    let _held = node.calls.recv().await.expect("arrives");
+    assert_eq!(called.await.expect("runs"), Err(CallError::Unknown));
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_a_node_that_is_not_there() {
+    let nowhere = { TcpListener::bind("127.0.0.1:0").await.expect("binds").local_addr().expect("has an address") };
+    let link = Link::open(nowhere.to_string(), "secret");
+    assert_eq!(link.call(call(5_000)).await, Err(CallError::NotApplied));
+}
+
+#[tokio::test]
+async fn a_draining_node_answers_what_it_has_and_gets_nothing_new() {
+    let mut node = node(100).await;
+    let link = open(&node).await;
+    let first = tokio::spawn({
+        let link = link.clone();
+        async move { link.call(call(5_000)).await }
+    });
+    let (_, held) = node.calls.recv().await.expect("arrives");
+    node.draining.send_replace(true);
+    while link.is_up() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(link.call(call(5_000)).await, Err(CallError::NotApplied));
+    held.reply(Answer::NotFound);
+    assert_eq!(first.await.expect("runs"), Ok(Answer::NotFound));
+}
