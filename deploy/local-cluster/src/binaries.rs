@@ -48,6 +48,16 @@ impl Binaries {
             .with_context(|| format!("router and shard-node are neither in {} nor in PATH", beside.display()))
     }
 
+    /// Finds both programs without building: for a look at what is there.
+    pub fn look() -> Option<Self> {
+        Self::without_build(&output_directory(&std::env::current_exe().ok()?))
+    }
+
+    /// A stand-in where only the shape of a cluster matters.
+    pub(crate) fn unknown() -> Self {
+        Self { router: PathBuf::new(), shard_node: PathBuf::new() }
+    }
+
     fn without_build(beside: &Path) -> Option<Self> {
         let find = |name: &str| Some(beside.join(name)).filter(|path| is_program(path)).or_else(|| on_path(name));
         Some(Self { router: find("router")?, shard_node: find("shard-node")? })

@@ -67,8 +67,11 @@ impl DataDir {
         Ok(made)
     }
 
-    /// As [`Self::open_or_make`], for data that is about to be deleted: its format does not matter.
-    pub(crate) fn open_for_deletion(path: &Path) -> Result<Option<Self>> {
+    /// As [`Self::open`], for data that is about to be deleted: its format does not matter.
+    ///
+    /// # Errors
+    /// What stands there is something else.
+    pub fn open_for_deletion(path: &Path) -> Result<Option<Self>> {
         match look_at(path)? {
             Found::Nothing => Ok(None),
             Found::Data { .. } => Ok(Some(Self::at(path)?)),

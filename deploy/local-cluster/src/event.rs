@@ -31,8 +31,11 @@ pub enum Event {
     Ready(Process),
     /// Sessions, users and the first money are being made.
     Seeding,
-    /// A process is asked to stop.
-    Stopping(ProcessName),
+    /// Processes are asked to stop.
+    Stopping {
+        /// Which ones.
+        names: Vec<ProcessName>,
+    },
     /// A process did not stop in time and was killed.
     Killed(ProcessName),
     /// A process ended that should not have.
@@ -73,7 +76,7 @@ impl fmt::Display for Event {
             Self::Planned { processes } => write!(f, "starting {} processes", processes.len()),
             Self::Ready(process) => write!(f, "{} ready on {}", process.name, process.address),
             Self::Seeding => write!(f, "making sessions and accounts"),
-            Self::Stopping(name) => write!(f, "stopping {name}"),
+            Self::Stopping { names } => write!(f, "stopping {}", join(names.iter())),
             Self::Killed(name) => write!(f, "{name} did not stop in time and was killed"),
             Self::Ended { name, how, restart_in_ms } => {
                 write!(f, "{name} ended unexpectedly ({how}); starting it again in {restart_in_ms} ms")

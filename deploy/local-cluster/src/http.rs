@@ -67,10 +67,13 @@ async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<Answ
         let body = response.into_body().collect().await?.to_bytes();
         Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
     };
-    tokio::pin!(connection);
+    tokio::pin!(exchange);
     tokio::select! {
-        answer = exchange => answer,
-        // It ends before the answer only if it fails.
-        ended = &mut connection => Err(ended.err().map_or_else(|| anyhow::anyhow!("connection closed"), Into::into)),
+        answer = &mut exchange => answer,
+        // A server may close before its answer was taken up here.
+        ended = connection => {
+            ended?;
+            exchange.await
+        }
     }
 }

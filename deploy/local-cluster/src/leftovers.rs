@@ -32,7 +32,7 @@ pub(crate) async fn open(spec: &ClusterSpec, progress: &mut dyn FnMut(Event)) ->
         None => temporary().map(|(path, watchdog)| (path, Some(watchdog)))?,
     };
     if spec.fresh {
-        delete_data(&path, progress).await?;
+        purge(&path, progress).await?;
     }
     let data_dir = DataDir::open_or_make(&path)?;
     let claim = claim(&data_dir)?;
@@ -47,15 +47,16 @@ fn temporary() -> Result<(PathBuf, Watchdog)> {
     Ok((directory.keep(), watchdog))
 }
 
-/// Deletes the data of a stopped cluster and leaves an empty directory; stops what a crash left running there.
+/// Deletes the data directory of a stopped cluster; stops what a crash left running there. Nothing there is fine too.
 ///
 /// # Errors
-/// A cluster runs there, or it is no data directory.
-pub async fn delete_data(path: &Path, progress: &mut dyn FnMut(Event)) -> Result<()> {
+/// A cluster runs there, or it is no data directory; nothing was changed.
+pub async fn purge(path: &Path, progress: &mut dyn FnMut(Event)) -> Result<()> {
     let Some(data_dir) = DataDir::open_for_deletion(path)? else { return Ok(()) };
     let claim = claim(&data_dir)?;
     settle(&data_dir, progress).await?;
-    data_dir.empty(&claim)
+    data_dir.empty(&claim)?;
+    data_dir.delete()
 }
 
 fn claim(data_dir: &DataDir) -> Result<Claim> {

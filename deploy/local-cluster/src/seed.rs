@@ -1,11 +1,11 @@
 //! The first users of a local cluster, each with a token equal to the user's name, and the first money.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
@@ -14,6 +14,10 @@ use crate::session::{Session, Sessions};
 
 /// Sessions are written again at each start.
 const SESSION_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How long a part of the cluster that is not available yet is asked again, and how often.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(100);
 
 const CURRENCY: &str = "SGD";
 const ACCOUNT_NAME: &str = "current";
@@ -116,7 +120,15 @@ async fn send(
     let authorization = format!("Bearer {token}");
     let mut headers = vec![("authorization", authorization.as_str())];
     headers.extend(key.map(|key| ("idempotency-key", key)));
-    let answer = call(router, method, path, &headers, body).await?;
+    let deadline = Instant::now() + PATIENCE;
+    let answer = loop {
+        let answer = call(router, method.clone(), path, &headers, body).await?;
+        // 503: nothing is known to have happened, and the same key may be sent again.
+        if answer.status != StatusCode::SERVICE_UNAVAILABLE || Instant::now() > deadline {
+            break answer;
+        }
+        tokio::time::sleep(PAUSE).await;
+    };
     ensure!(answer.status.is_success(), "{path} answered {}: {}", answer.status, answer.body);
     Ok(answer)
 }

@@ -60,6 +60,14 @@ impl ServiceUser {
     }
 }
 
+/// The name of the user that servers with files in `directory` would run as; `None`: the caller.
+///
+/// # Errors
+/// The caller is root, and there is no such user, or it cannot get to that directory.
+pub fn service_user_for(directory: &Path) -> Result<Option<String>> {
+    Ok(ServiceUser::for_files_in(directory)?.map(|found| found.user.name))
+}
+
 fn find_user() -> Result<User> {
     for name in NAMES {
         if let Some(user) = User::from_name(name)? {

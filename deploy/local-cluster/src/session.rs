@@ -83,16 +83,16 @@ impl Sessions {
         Ok(found)
     }
 
-    /// Deletes all sessions of a user and tells how many there were. As slow as [`Self::of_user`].
+    /// Deletes all sessions of a user and tells their keys. As slow as [`Self::of_user`].
     ///
     /// # Errors
     /// Redis does not answer, or refuses.
-    pub async fn revoke_user(&mut self, user_id: &str) -> Result<usize> {
+    pub async fn revoke_user(&mut self, user_id: &str) -> Result<Vec<String>> {
         let keys = self.of_user(user_id).await?;
         if !keys.is_empty() {
             self.redis.del::<_, ()>(&keys).await.context("cannot delete the sessions")?;
         }
-        Ok(keys.len())
+        Ok(keys)
     }
 
     async fn all_keys(&mut self) -> Result<Vec<String>> {

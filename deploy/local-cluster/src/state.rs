@@ -85,6 +85,11 @@ impl State {
         ensure!(per_region == spec.shards_per_region, differs("--shards-per-region", &per_region.to_string()));
         let base = self.base_port.map_or("of the system's choice".to_owned(), |port| port.to_string());
         ensure!(self.base_port == spec.base_port, differs("--base-port", &base));
+        let had_ours = self.processes.iter().any(|process| process.name.role() == Role::ShardNode);
+        ensure!(
+            had_ours == binaries.is_some(),
+            "the data here is of a cluster of another kind; choose another --data-dir"
+        );
         let (router_env, shard_node_env) = (spec.router_env.clone(), spec.shard_node_env.clone());
         let postgres_settings = spec.postgres_settings.clone();
         Ok(Self { tools, binaries, router_env, shard_node_env, postgres_settings, ..self })
@@ -180,7 +185,7 @@ pub(crate) mod tests {
 
     #[test]
     fn other_shape_over_existing_data_is_refused() {
-        let again = |spec: ClusterSpec| usual_state().continued(&spec, tools(), None);
+        let again = |spec: ClusterSpec| usual_state().continued(&spec, tools(), usual_state().binaries);
         again(ClusterSpec::kept_in("/d")).unwrap();
         let other = |change: fn(&mut ClusterSpec)| {
             let mut spec = ClusterSpec::kept_in("/d");

@@ -29,7 +29,9 @@ pub(crate) async fn stop_all(processes: &[Process], progress: &mut dyn FnMut(Eve
     for roles in [&[Role::Router][..], &[Role::ShardNode], &[Role::Redis, Role::Postgres]] {
         let running = processes.iter().filter(|process| roles.contains(&process.name.role()) && process.is_alive());
         let running: Vec<&Process> = running.collect();
-        running.iter().for_each(|process| progress(Event::Stopping(process.name.clone())));
+        if !running.is_empty() {
+            progress(Event::Stopping { names: running.iter().map(|process| process.name.clone()).collect() });
+        }
         for (process, stopped) in running.iter().zip(join_all(running.iter().map(|process| stop(process))).await) {
             if stopped? == Stopped::Killed {
                 progress(Event::Killed(process.name.clone()));

@@ -97,6 +97,13 @@ impl Tools {
         }
     }
 
+    /// A stand-in where only the shape of a cluster matters.
+    pub(crate) fn unknown() -> Self {
+        let unknown = String::new;
+        let nowhere = PathBuf::new;
+        Self { postgres_bin: nowhere(), postgres_version: unknown(), redis_server: nowhere(), redis_version: unknown() }
+    }
+
     /// The full path of one of PostgreSQL's programs, such as `pgbench`.
     pub fn postgres_program(&self, name: &str) -> PathBuf {
         self.postgres_bin.join(name)
@@ -122,6 +129,11 @@ fn postgres_candidates() -> Vec<PathBuf> {
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|directory| directory.join(program)).find(|candidate| is_program(candidate))
+}
+
+/// Whether a program is in `PATH`.
+pub fn is_on_path(program: &str) -> bool {
+    on_path(program).is_some()
 }
 
 pub(crate) fn is_program(path: &Path) -> bool {

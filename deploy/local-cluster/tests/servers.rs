@@ -180,8 +180,8 @@ async fn sessions_can_be_revoked_by_token_and_by_user() {
     }
     assert!(sessions.revoke("a").await.unwrap());
     assert!(!sessions.revoke("a").await.unwrap());
-    assert_eq!(sessions.revoke_user("yunus").await.unwrap(), 1);
-    assert_eq!(sessions.revoke_user("yunus").await.unwrap(), 0);
+    assert_eq!(sessions.revoke_user("yunus").await.unwrap().len(), 1);
+    assert!(sessions.revoke_user("yunus").await.unwrap().is_empty());
     assert_eq!(sessions.of_user("nick").await.unwrap().len(), 1);
 }
 
