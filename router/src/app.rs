@@ -1,0 +1,67 @@
+//! What every request needs.
+
+use crate::StartError;
+use crate::config::Config;
+use crate::docs;
+use crate::metrics::RouterMetrics;
+use crate::openapi;
+use crate::rate_limit::RateLimit;
+use crate::route::Routes;
+use crate::session::Sessions;
+use bytes::Bytes;
+use runtime::in_flight::InFlight;
+use runtime::metrics::Metrics;
+use std::time::Duration;
+use wire::directory::Directory;
+
+/// Made once; shared by all requests.
+#[derive(Debug)]
+pub struct App {
+    /// The name of the router's own region.
+    pub region: String,
+    /// Finds the owners of accounts, and calls them.
+    pub directory: Directory,
+    /// Who the tokens speak for.
+    pub sessions: Sessions,
+    /// How often a user may ask.
+    pub rate_limit: RateLimit,
+    /// Which path is which call.
+    pub routes: Routes,
+    /// What is counted.
+    pub metrics: RouterMetrics,
+    /// Requests being answered.
+    pub in_flight: InFlight,
+    /// Bytes of a body.
+    pub body_bytes_max: usize,
+    /// From a request's head to its answer, without what the client asks to wait.
+    pub request_timeout: Duration,
+    /// `GET /openapi.json`.
+    pub openapi: Bytes,
+    /// `GET /docs`.
+    pub docs: Bytes,
+}
+
+impl App {
+    /// Starts learning about the cluster, within a tokio runtime; binds nothing.
+    ///
+    /// # Errors
+    /// [`StartError::Redis`], [`StartError::Metric`].
+    pub fn build(config: &Config, metrics: &Metrics) -> Result<Self, StartError> {
+        let metrics = RouterMetrics::register(metrics)?;
+        let sessions = Sessions::new(&config.redis, &config.sessions, metrics.session_cache.clone());
+        let document = openapi::document();
+        Ok(Self {
+            region: config.region.clone(),
+            directory: Directory::start(&config.cluster.seeds, config.cluster.secret.expose()),
+            sessions: sessions.map_err(StartError::Redis)?,
+            rate_limit: RateLimit::new(&config.rate_limit),
+            routes: Routes::new(),
+            metrics,
+            in_flight: InFlight::new(config.http.in_flight_max),
+            body_bytes_max: config.http.body_bytes_max,
+            request_timeout: config.http.request_timeout,
+            openapi: openapi::json(&document),
+            docs: docs::page(&document),
+        })
+    }
+}
