@@ -143,7 +143,7 @@ impl Cluster {
     ///
     /// # Errors
     /// The file is missing or damaged.
-    pub fn topology(&self) -> Result<serde_json::Value> {
+    pub fn topology(&self) -> Result<placement::Topology> {
         read_json(&self.data_dir.topology())?.context("the data directory has no topology.json")
     }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use placement::topology::{Region, Shard, ShardState};
+use placement::{RegionCode, ShardId, Topology};
 use serde_json::{Value, json};
 
 use crate::data_dir::{DataDir, write_atomically};
@@ -108,20 +110,31 @@ pub(crate) fn postgres(address: SocketAddr, cluster_name: &str, overrides: &BTre
 }
 
 /// The first topology: every region with its code, every shard with the addresses of its shard-nodes.
-pub(crate) fn topology(state: &State) -> Value {
-    let regions: Vec<Value> =
-        (1..).zip(&state.regions).map(|(code, name): (u16, _)| json!({"name": name, "code": code})).collect();
+///
+/// # Errors
+/// It would not be a valid one; the message names every mistake.
+pub(crate) fn topology(state: &State) -> Result<Topology> {
+    let coded = (RegionCode::MIN.get()..).zip(&state.regions);
+    let regions = coded.map(|(code, name)| Ok(Region { name: name.clone(), code: RegionCode::try_from(code)? }));
     let postgres = state.processes.iter().filter(|process| process.name.role() == Role::Postgres);
-    let shards: Vec<Value> = postgres.map(|process| shard(state, process)).collect();
-    json!({"version": 1, "currencies": state.currencies, "regions": regions, "shards": shards})
+    let topology = Topology {
+        version: 1,
+        currencies: state.currencies.clone(),
+        regions: regions.collect::<Result<_>>()?,
+        shards: postgres.map(|process| shard(state, process)).collect::<Result<_>>()?,
+    };
+    let mistakes = topology.mistakes();
+    ensure!(mistakes.is_empty(), "{}", mistakes.join("\n"));
+    Ok(topology)
 }
 
-fn shard(state: &State, postgres: &Process) -> Value {
-    let shard = postgres.name.shard();
+fn shard(state: &State, postgres: &Process) -> Result<Shard> {
+    const WEIGHT: u32 = 100;
+    let id = postgres.name.shard().context("a PostgreSQL has a shard")?;
     let nodes = state.processes.iter().filter(|process| process.name.role() == Role::ShardNode);
-    let addresses: Vec<String> =
-        nodes.filter(|node| node.name.shard() == shard).map(|node| node.address.to_string()).collect();
-    json!({"id": shard, "region": postgres.region, "weight": 100, "state": "active", "addresses": addresses})
+    let addresses = nodes.filter(|node| node.name.shard() == Some(id)).map(|node| node.address.to_string()).collect();
+    let (id, region) = (ShardId::try_from(id)?, postgres.region.clone());
+    Ok(Shard { id, region, weight: WEIGHT, state: ShardState::Active, addresses })
 }
 
 #[cfg(test)]
@@ -146,10 +159,19 @@ mod tests {
 
     #[test]
     fn topology_lists_shards_in_their_regions() {
-        let topology = topology(&usual_state());
-        assert_eq!(topology["regions"][1], json!({"name": "eu", "code": 2}));
-        assert_eq!(topology["shards"][2]["region"], "eu");
-        assert_eq!(topology["shards"][0]["addresses"], json!(["127.0.0.1:8280"]));
+        let topology = topology(&usual_state()).unwrap();
+        assert_eq!((topology.regions[1].name.as_str(), topology.regions[1].code.get()), ("eu", 2));
+        assert_eq!(topology.shards[2].region, "eu");
+        assert_eq!(topology.shards[0].addresses, ["127.0.0.1:8280"]);
+    }
+
+    #[test]
+    fn invalid_topology_is_refused_with_all_mistakes() {
+        let mut state = usual_state();
+        state.currencies[0].code = "sgd".to_owned();
+        state.regions[0] = "SG".to_owned();
+        let error = topology(&state).unwrap_err().to_string();
+        assert!(error.contains("\"sgd\"") && error.contains("\"SG\""), "{error}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -25,12 +26,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON.
+    /// Reads the body as JSON of a known form.
     ///
     /// # Errors
     /// It is something else.
-    pub fn json(&self) -> Result<Value> {
-        serde_json::from_str(&self.body).with_context(|| format!("expected JSON, got: {}", self.body))
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_str(&self.body).with_context(|| format!("unexpected answer: {}", self.body))
     }
 }
 

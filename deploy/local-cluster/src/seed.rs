@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use hyper::{Method, StatusCode};
+use placement::AccountId;
 use serde_json::{Value, json};
+use wire::api::{Account, AccountList, CreateAccountRequest, ExternalMoveRequest};
 
 use crate::cluster::Cluster;
 use crate::http::{Answer, call};
@@ -39,7 +41,7 @@ pub struct SeededAccount {
     /// Its region.
     pub region: String,
     /// Its id.
-    pub id: i64,
+    pub id: AccountId,
     /// What is in it, in SGD.
     pub balance: i64,
 }
@@ -74,38 +76,37 @@ async fn open_account(cluster: &Cluster, user: &str) -> Result<SeededAccount> {
     if let Some(account) = current_account(router, user).await? {
         return Ok(account);
     }
-    let body = json!({"currency": CURRENCY, "name": ACCOUNT_NAME, "region": home});
+    let body = CreateAccountRequest {
+        currency: CURRENCY.to_owned(),
+        name: Some(ACCOUNT_NAME.to_owned()),
+        region: Some(home.clone()),
+    };
     let key = format!("seed-account-{user}");
-    let answer = send(router, Method::POST, "/v1/accounts", user, Some(&key), Some(&body)).await?;
-    read_account(&answer.json()?)
+    let answer = send(router, Method::POST, "/v1/accounts", user, Some(&key), Some(&json!(body))).await?;
+    Ok(SeededAccount::from(answer.read::<Account>()?))
 }
 
 async fn current_account(router: SocketAddr, user: &str) -> Result<Option<SeededAccount>> {
-    let list = send(router, Method::GET, "/v1/accounts", user, None, None).await?.json()?;
-    let items = list["items"].as_array().context("no list of accounts")?;
-    let current = items.iter().find(|item| item["name"] == ACCOUNT_NAME && item["currency"] == CURRENCY);
-    current.map(read_account).transpose()
+    let answer = send(router, Method::GET, "/v1/accounts", user, None, None).await?;
+    let accounts = answer.read::<AccountList>()?.items.into_iter();
+    let mut current = accounts.filter(|found| found.name == ACCOUNT_NAME && found.currency.as_str() == CURRENCY);
+    Ok(current.next().map(SeededAccount::from))
 }
 
-fn read_account(account: &Value) -> Result<SeededAccount> {
-    let text = |field: &str| account[field].as_str().map(str::to_owned);
-    let read = || {
-        Some(SeededAccount {
-            user_id: text("user_id")?,
-            region: text("region")?,
-            id: account["id"].as_i64()?,
-            balance: account["balance"].as_i64()?,
-        })
-    };
-    read().with_context(|| format!("not an account: {account}"))
+impl From<Account> for SeededAccount {
+    fn from(account: Account) -> Self {
+        let Account { id, user_id, region, balance, .. } = account;
+        Self { user_id, region, id, balance }
+    }
 }
 
 /// Its key makes the deposit happen once, however often the cluster is started.
 async fn deposit(cluster: &Cluster, house: &SeededAccount) -> Result<()> {
     let router = cluster.router_address(&house.region, 0)?;
-    let body = json!({"account_id": house.id, "amount": FIRST_MONEY, "reference": "seed"});
+    let body =
+        ExternalMoveRequest { account_id: house.id.into(), amount: FIRST_MONEY, reference: Some("seed".to_owned()) };
     let path = "/v1/admin/deposits";
-    send(router, Method::POST, path, ADMIN_TOKEN, Some("seed-house"), Some(&body)).await?;
+    send(router, Method::POST, path, ADMIN_TOKEN, Some("seed-house"), Some(&json!(body))).await?;
     Ok(())
 }
 

@@ -1,12 +1,15 @@
 //! What cluster is wanted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail, ensure};
-use serde::{Deserialize, Serialize};
+use anyhow::{Result, ensure};
+use placement::topology::CurrencySpec;
 
-use crate::ports;
+use crate::binaries::Binaries;
+use crate::state::State;
+use crate::tools::Tools;
+use crate::{config_files, ports};
 
 /// How long the processes live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,17 +29,6 @@ pub enum Parts {
     ServersOnly,
 }
 
-/// A currency of the topology.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Currency {
-    /// ISO 4217, such as `SGD`.
-    pub code: String,
-    /// Digits after the decimal point that the integer amounts contain.
-    pub exponent: u8,
-    /// The largest amount of one transfer.
-    pub transfer_amount_max: i64,
-}
-
 /// A cluster to start. Make one with [`ClusterSpec::scratch`] or [`ClusterSpec::kept_in`] and change what differs.
 #[derive(Debug, Clone)]
 pub struct ClusterSpec {
@@ -53,7 +45,7 @@ pub struct ClusterSpec {
     /// Shard-nodes over each shard's PostgreSQL, 1 or more.
     pub replicas_per_shard: u16,
     /// The currencies accounts may be held in.
-    pub currencies: Vec<Currency>,
+    pub currencies: Vec<CurrencySpec>,
     /// How long the processes live.
     pub lifetime: Lifetime,
     /// What is started.
@@ -83,7 +75,7 @@ impl ClusterSpec {
             base_port: None,
             routers_per_region: 1,
             replicas_per_shard: 1,
-            currencies: vec![Currency { code: "SGD".to_owned(), exponent: 0, transfer_amount_max: 999_999 }],
+            currencies: vec![CurrencySpec { code: "SGD".to_owned(), exponent: 0, transfer_amount_max: 999_999 }],
             lifetime: Lifetime::WithThisProgram,
             parts: Parts::All,
             seed: true,
@@ -106,7 +98,6 @@ impl ClusterSpec {
     }
 
     pub(crate) fn check(&self) -> Result<()> {
-        check_region_names(&self.regions)?;
         let per_region = [self.shards_per_region, self.routers_per_region, self.replicas_per_shard];
         ensure!(!per_region.contains(&0), "a region needs a shard, a shard a shard-node, a region a router");
         let regions = u32::try_from(self.regions.len())?;
@@ -114,22 +105,11 @@ impl ClusterSpec {
         let routers = regions * u32::from(self.routers_per_region);
         let max = u32::from(ports::BLOCK);
         ensure!(shard_nodes <= max && routers <= max, "at most {max} shard-nodes and {max} routers fit on one machine");
-        ports::check_base(self.base_port)
+        ports::check_base(self.base_port)?;
+        // Names and currencies are right if the topology would be.
+        let planned = State::plan(self, Tools::unknown(), Some(Binaries::unknown()))?;
+        config_files::topology(&planned).map(|_| ())
     }
-}
-
-fn check_region_names(names: &[String]) -> Result<()> {
-    ensure!(!names.is_empty(), "a cluster needs a region");
-    for name in names {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase());
-        if !starts_well || name.len() > 32 || !name.chars().all(allowed) {
-            bail!("{name:?} is no name for a region: up to 32 of a-z, 0-9 and -, a letter first");
-        }
-    }
-    let distinct: BTreeSet<&String> = names.iter().collect();
-    ensure!(distinct.len() == names.len(), "a region is named twice: {}", names.join(","));
-    Ok(())
 }
 
 #[cfg(test)]
@@ -155,6 +135,7 @@ mod tests {
             assert!(with(|spec| spec.regions = vec![name.to_owned()]).is_err(), "{name}");
         }
         assert!(with(|spec| spec.regions = vec!["sg".to_owned(), "sg".to_owned()]).is_err());
+        assert!(with(|spec| spec.currencies.clear()).is_err());
         assert!(with(|spec| spec.shards_per_region = 0).is_err());
         assert!(with(|spec| spec.shards_per_region = 51).is_err());
         assert!(with(|spec| spec.base_port = Some(65_000)).is_err());

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result};
 use futures_util::future::{FutureExt, try_join_all};
+use placement::Topology;
 use tokio::sync::mpsc;
 
 use crate::binaries::Binaries;
@@ -44,8 +45,10 @@ impl Cluster {
             Some(state) => state.continued(&spec, tools, binaries)?,
             None => State::plan(&spec, tools, binaries)?,
         };
+        // Servers alone have no shard-nodes that it could list.
+        let topology = state.binaries.is_some().then(|| config_files::topology(&state)).transpose()?;
         ports::check_free(&state.processes)?;
-        let cluster = Self::prepared(&spec, opened, state)?;
+        let cluster = Self::prepared(&spec, opened, state, topology.as_ref())?;
         match cluster.bring_up(spec.seed, progress).await {
             Ok(()) => Ok(cluster),
             Err(error) => {
@@ -57,12 +60,13 @@ impl Cluster {
     }
 
     /// Writes all files that processes start from.
-    fn prepared(spec: &ClusterSpec, opened: Opened, mut state: State) -> Result<Self> {
+    fn prepared(spec: &ClusterSpec, opened: Opened, mut state: State, topology: Option<&Topology>) -> Result<Self> {
         let Opened { data_dir, claim, scratch } = opened;
         let secrets = Secrets::read_or_make(&data_dir)?;
         config_files::write(&data_dir, &state, &secrets)?;
-        if !data_dir.topology().exists() {
-            write_json(&data_dir.topology(), &config_files::topology(&state), 0o644)?;
+        // A later topology is in the databases; this is the first one.
+        if let Some(topology) = topology.filter(|_| !data_dir.topology().exists()) {
+            write_json(&data_dir.topology(), topology, 0o644)?;
         }
         state.owner = match spec.lifetime {
             Lifetime::WithThisProgram => Some(ProcessIdentity::own()?),

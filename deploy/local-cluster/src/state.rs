@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
+use placement::topology::CurrencySpec;
 use serde::{Deserialize, Serialize};
 
 use crate::binaries::Binaries;
@@ -10,7 +11,7 @@ use crate::data_dir::{DataDir, read_json, write_json};
 use crate::identity::ProcessIdentity;
 use crate::name::{Process, ProcessName, Role};
 use crate::ports::{Ports, Socket};
-use crate::spec::{ClusterSpec, Currency};
+use crate::spec::ClusterSpec;
 use crate::tools::Tools;
 
 /// The content of `state.json`. What defines the cluster is fixed when it is first made; the rest follows its life.
@@ -23,7 +24,7 @@ pub struct State {
     /// The port that all others follow from; `None` if free ones were chosen.
     pub base_port: Option<u16>,
     /// The currencies of the first topology.
-    pub currencies: Vec<Currency>,
+    pub currencies: Vec<CurrencySpec>,
     /// The program in whose foreground the cluster runs.
     pub owner: Option<ProcessIdentity>,
     /// The servers' programs, as last used.
