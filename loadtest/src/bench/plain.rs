@@ -109,3 +109,79 @@ async fn fill(database: &Client, accounts: usize) -> Result<()> {
     database.batch_execute("VACUUM ANALYZE accounts").await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::{Builder, LocalOptions};
+
+    use super::super::Workload;
+    use super::*;
+
+    fn options(workload: Workload) -> BenchOptions {
+        BenchOptions {
+            seconds: 1,
+            warmup: 0,
+            rounds: 1,
+            clients: 8,
+            plain_clients: Some(8),
+            accounts: 100,
+            workload,
+            json: true,
+        }
+    }
+
+    fn on_runtime(test: impl AsyncFnOnce() -> Result<()>) {
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+        runtime.block_on(test()).unwrap();
+    }
+
+    #[test]
+    fn procedure_answers_once_for_each_key() {
+        on_runtime(async || {
+            let plain = Plain::start(&options(Workload::Transfers), &mut |_| ()).await?;
+            let transfer = async |key: &str, debit: i64, credit: i64, amount: i64| -> Result<(i64, Option<String>)> {
+                let statement = "SELECT transfer_id, refusal FROM transfer($1, $2, $3, $4)";
+                let row = plain.database.query_one(statement, &[&key, &debit, &credit, &amount]).await?;
+                Ok((row.get(0), row.get(1)))
+            };
+            let first = transfer("a", 1, 2, 100).await?;
+            assert_eq!(first.1, None);
+            assert_eq!(transfer("a", 1, 2, 100).await?, first, "a repeat has the first answer");
+            assert_eq!(transfer("a", 1, 2, 101).await?.1.as_deref(), Some("idempotency_key_reused"));
+            let all = transfer("b", 3, 2, BALANCE).await?;
+            assert_eq!(all.1, None);
+            assert_eq!(transfer("b", 3, 2, BALANCE).await?, all, "also when the money is gone by then");
+            for (key, debit, credit, amount, refusal) in [
+                ("c", 3, 2, 1, "insufficient_funds"),
+                ("d", 1, 1, 1, "same_account"),
+                ("e", 1, 999, 1, "credit_account_not_found"),
+                ("f", 1, 2, 0, "amount_out_of_range"),
+                ("g", 1, 2, 1_000_000, "amount_out_of_range"),
+            ] {
+                let refused = transfer(key, debit, credit, amount).await?;
+                assert_eq!(refused.1.as_deref(), Some(refusal));
+                assert_eq!(transfer(key, debit, credit, amount).await?, refused);
+            }
+            let balance = "SELECT balance, entry_count FROM accounts WHERE id = $1";
+            let row = plain.database.query_one(balance, &[&2_i64]).await?;
+            assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (2 * BALANCE + 100, 2));
+            plain.stop().await
+        });
+    }
+
+    #[test]
+    fn money_is_all_there_after_pgbench_and_a_change_is_noticed() {
+        on_runtime(async || {
+            let plain = Plain::start(&options(Workload::HotAccount), &mut |_| ()).await?;
+            let window = plain.run(8, 0, 1).await?;
+            assert!(window.operations > 0 && window.latency[0].1.p99_ms > 0.0);
+            assert!(window.cpu.values().all(|time| !time.is_zero()), "{:?}", window.cpu);
+            let check = plain.check().await?;
+            assert!(check.holds && check.transfers == window.operations, "{check:?}");
+            let delete = "DELETE FROM transfers WHERE id = (SELECT min(id) FROM transfers)";
+            plain.database.batch_execute(delete).await?;
+            assert!(!plain.check().await?.holds);
+            plain.stop().await
+        });
+    }
+}

@@ -13,6 +13,6 @@ SELECT
     (SELECT count(*) FROM transfers WHERE refusal IS NOT NULL) AS refused,
     count(*) FILTER (
         WHERE coalesce(entries, 0) <> entry_count OR coalesce(last_entry, 0) <> entry_count
-            OR balance <> $1 + coalesce(change, 0)
+            OR balance <> $1::bigint + coalesce(change, 0)
     ) AS breaches
 FROM accounts LEFT JOIN histories ON histories.account_id = accounts.id
