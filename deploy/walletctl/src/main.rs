@@ -6,9 +6,12 @@ mod banner;
 mod commands;
 mod data_dir_in_use;
 mod display;
+mod duration;
 mod interrupt;
+mod metrics;
 mod outcome;
 mod output;
+mod shards;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -10,6 +10,8 @@ pub(crate) enum Outcome {
     Fine,
     /// It has shown something that is not as it should be.
     NotWell,
+    /// It has found an invariant broken.
+    InvariantBroken,
 }
 
 /// An invocation that makes no sense; the message says why.
@@ -26,12 +28,14 @@ impl std::error::Error for UsageError {}
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
+const INVARIANT_BROKEN: u8 = 3;
 
 /// Prints an error, once and with its causes, and chooses the exit status.
 pub(crate) fn exit_code(result: anyhow::Result<Outcome>) -> ExitCode {
     match result {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::NotWell) => ExitCode::from(FAILED),
+        Ok(Outcome::InvariantBroken) => ExitCode::from(INVARIANT_BROKEN),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(if error.is::<UsageError>() { USAGE } else { FAILED })

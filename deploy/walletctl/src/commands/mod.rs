@@ -1,10 +1,16 @@
 //! The commands, one a file.
 
+mod account;
 mod doctor;
 mod down;
+mod saga;
 mod session;
+mod shard;
 mod status;
+mod topology;
+mod transfer;
 mod up;
+mod verify;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -19,6 +25,17 @@ pub(crate) enum Command {
     Down(down::Down),
     Status(status::Status),
     Doctor(doctor::Doctor),
+    Verify(verify::Verify),
+    #[command(subcommand)]
+    Shard(shard::Shard),
+    #[command(subcommand)]
+    Saga(saga::Saga),
+    #[command(subcommand)]
+    Transfer(transfer::Transfer),
+    #[command(subcommand)]
+    Account(account::Account),
+    #[command(subcommand)]
+    Topology(topology::Topology),
     #[command(subcommand)]
     Session(session::Session),
 }
@@ -31,6 +48,12 @@ impl Command {
             Self::Down(command) => command.run(options).await,
             Self::Status(command) => command.run(options).await,
             Self::Doctor(command) => command.run(options).await,
+            Self::Verify(command) => command.run(options).await,
+            Self::Shard(command) => command.run(options).await,
+            Self::Saga(command) => command.run(options).await,
+            Self::Transfer(command) => command.run(options).await,
+            Self::Account(command) => command.run(options).await,
+            Self::Topology(command) => command.run(options).await,
             Self::Session(command) => command.run(options).await,
         }
     }

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use local_cluster::session::{Session, new_token};
 use serde_json::json;
 
-use super::duration;
 use super::targets::Targets;
 use crate::GlobalOptions;
+use crate::duration;
 use crate::outcome::{Outcome, UsageError};
 use crate::output::{print, print_json};
 

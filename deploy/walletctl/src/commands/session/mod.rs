@@ -1,7 +1,6 @@
 //! Sessions, for environments where the Auth Service does not make them.
 
 mod add;
-mod duration;
 mod revoke;
 mod targets;
 

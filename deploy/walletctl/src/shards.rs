@@ -1,0 +1,163 @@
+//! The shards' databases, for commands that read them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use audit::{ShardTarget, Survey, connect, survey};
+use futures_util::future::{join_all, try_join_all};
+use local_cluster::{Cluster, Role};
+use placement::{AccountId, Epoch, ShardId, Slot};
+use serde::Deserialize;
+use tokio_postgres::Client;
+
+use crate::GlobalOptions;
+use crate::data_dir_in_use;
+
+/// Which databases to read. Without it: those of the local cluster.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ShardsOption {
+    /// TOML file that says where the shards' databases are; without it, those of the local cluster
+    ///
+    /// One table for each shard: [[shard]] id = 1, postgres = "postgresql://user:password@host/wallet", and for
+    /// `shard list` the admin addresses of its shard-nodes, admin = ["10.0.1.1:8380"]. See
+    /// deploy/walletctl/shards.example.toml.
+    #[arg(long, value_name = "FILE", env = "WALLETCTL_SHARDS", hide_env_values = true)]
+    shards: Option<PathBuf>,
+}
+
+/// A shard and where it is.
+#[derive(Debug, Clone)]
+pub(crate) struct ShardAt {
+    pub(crate) target: ShardTarget,
+    /// Admin addresses of its shard-nodes, as far as they are known.
+    pub(crate) admin: Vec<SocketAddr>,
+}
+
+/// Connections to all shards, and what these say of themselves.
+pub(crate) struct Shards {
+    pub(crate) list: Vec<(ShardId, Client)>,
+    pub(crate) survey: Survey,
+}
+
+/// A home of accounts.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct Home {
+    pub(crate) region: String,
+    pub(crate) slot: Slot,
+    pub(crate) shard: Option<ShardId>,
+    pub(crate) epoch: Option<Epoch>,
+}
+
+impl ShardsOption {
+    /// Where the shards are, in the order of their numbers.
+    pub(crate) fn locate(&self, options: &GlobalOptions) -> Result<Vec<ShardAt>> {
+        let mut shards = match &self.shards {
+            Some(file) => in_file(file)?,
+            None => in_cluster(&data_dir_in_use::cluster(options)?)?,
+        };
+        shards.sort_by_key(|at| at.target.shard);
+        Ok(shards)
+    }
+
+    /// Connects to all shards and asks what they are.
+    pub(crate) async fn connect(&self, options: &GlobalOptions) -> Result<Shards> {
+        let located = self.locate(options)?;
+        let connected = located.iter().map(async |at| {
+            let client = connect(&at.target).await?;
+            let surveyed = survey(&client, at.target.shard).await?;
+            anyhow::Ok(((at.target.shard, client), surveyed))
+        });
+        let (list, surveys) = try_join_all(connected).await?.into_iter().unzip();
+        Ok(Shards { list, survey: Survey::of(surveys)? })
+    }
+}
+
+impl Shards {
+    /// Where an account lives, whether it exists or not.
+    pub(crate) fn home(&self, id: AccountId) -> Result<Home> {
+        let region = self.survey.topology.region_coded(id.region());
+        let region = region.with_context(|| format!("the topology has no region of code {}", id.region()))?;
+        let (shard, epoch) = self.survey.owner(id.region(), id.slot()).unzip();
+        Ok(Home { region: region.name.clone(), slot: id.slot(), shard, epoch })
+    }
+
+    /// Asks all shards the same at once.
+    pub(crate) async fn each<T>(&self, ask: impl AsyncFn(ShardId, &Client) -> Result<T>) -> Result<Vec<T>> {
+        let asked = self.list.iter().map(|(shard, client)| ask(*shard, client));
+        join_all(asked).await.into_iter().collect()
+    }
+
+    /// The connection to one of them.
+    pub(crate) fn client(&self, shard: ShardId) -> Result<&Client> {
+        let found = self.list.iter().find(|(id, _)| *id == shard);
+        found.map(|(_, client)| client).with_context(|| format!("no database is given for shard {shard}"))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    shard: Vec<FileShard>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileShard {
+    id: ShardId,
+    postgres: String,
+    #[serde(default)]
+    admin: Vec<SocketAddr>,
+}
+
+fn in_file(path: &Path) -> Result<Vec<ShardAt>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    parse(&text).with_context(|| format!("{} cannot be understood", path.display()))
+}
+
+fn parse(text: &str) -> Result<Vec<ShardAt>> {
+    let file: File = toml::from_str(text)?;
+    let shards = file.shard.into_iter().map(|shard| {
+        let postgres = shard.postgres.parse().with_context(|| format!("the PostgreSQL of shard {}", shard.id))?;
+        Ok(ShardAt { target: ShardTarget { shard: shard.id, postgres }, admin: shard.admin })
+    });
+    shards.collect()
+}
+
+fn in_cluster(cluster: &Cluster) -> Result<Vec<ShardAt>> {
+    let processes = cluster.processes();
+    let databases = processes.iter().filter(|process| process.name.role() == Role::Postgres);
+    let shards = databases.filter_map(|process| process.name.shard()).map(|number| {
+        let postgres = cluster.shard_postgres_url(number)?.parse()?;
+        let nodes = processes.iter().filter(|process| process.name.role() == Role::ShardNode);
+        let admin = nodes.filter(|node| node.name.shard() == Some(number)).filter_map(|node| node.admin_address);
+        Ok(ShardAt { target: ShardTarget { shard: ShardId::try_from(number)?, postgres }, admin: admin.collect() })
+    });
+    shards.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn example_is_understood() {
+        let shards = parse(include_str!("../shards.example.toml")).unwrap();
+        assert_eq!(shards.iter().map(|at| at.target.shard.get()).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(shards.iter().map(|at| at.admin.len()).collect::<Vec<_>>(), [2, 0]);
+        assert!(shards.iter().all(|at| at.target.postgres.get_dbname() == Some("wallet")));
+    }
+
+    #[test]
+    fn mistakes_are_refused() {
+        for text in [
+            "",
+            "[[shard]]\nid = 1",
+            "[[shard]]\nid = 0\npostgres = 'host=a'",
+            "[[shard]]\nid = 1\npostgres = 'host'",
+            "[[shard]]\nid = 1\npostgres = 'host=a'\nhost = 'a'",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}
