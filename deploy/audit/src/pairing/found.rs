@@ -14,7 +14,7 @@ const LOOK_UP: &str = "SELECT wanted.id, \
      open.debit_account, open.credit_account, open.amount, open.currency, \
      transfer.debit_account, transfer.credit_account, transfer.amount, transfer.currency, \
      transfer.state, transfer.reason, debit_entry IS NOT NULL, credit_entry IS NOT NULL, \
-     inbox.decision, CASE inbox.decision WHEN 2 THEN 16 ELSE inbox.reason END \
+     inbox.decision, CASE inbox.decision WHEN 2 THEN 16::smallint ELSE inbox.reason END \
      FROM unnest($1::uuid[]) AS wanted (id) \
      LEFT JOIN reservations AS open ON open.transfer_id = wanted.id \
      LEFT JOIN transfers AS transfer ON transfer.id = wanted.id \

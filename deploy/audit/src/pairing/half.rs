@@ -11,12 +11,12 @@ use crate::{AuditError, Invariant};
 const HALVES: &str = "SELECT 0::smallint, id, debit_account, credit_account, amount, currency, NULL::smallint \
      FROM transfers WHERE kind = 0 AND debit_entry IS NOT NULL AND credit_entry IS NULL \
          AND debit_slot IN (SELECT slot FROM counted) \
-     UNION ALL SELECT 1, id, debit_account, credit_account, amount, currency, NULL \
+     UNION ALL SELECT 1::smallint, id, debit_account, credit_account, amount, currency, NULL::smallint \
      FROM transfers WHERE kind = 0 AND credit_entry IS NOT NULL AND debit_entry IS NULL \
          AND credit_slot IN (SELECT slot FROM counted) \
-     UNION ALL SELECT 2, id, debit_account, credit_account, amount, currency, reason \
+     UNION ALL SELECT 2::smallint, id, debit_account, credit_account, amount, currency, reason \
      FROM transfers WHERE kind = 0 AND state = 3 AND debit_slot IN (SELECT slot FROM counted) \
-     UNION ALL SELECT 3, transfer_id, NULL, NULL, NULL, NULL, CASE decision WHEN 2 THEN 16 ELSE reason END \
+     UNION ALL SELECT 3::smallint, transfer_id, NULL, NULL, NULL, NULL, CASE decision WHEN 2 THEN 16::smallint ELSE reason END \
      FROM inbox WHERE decision <> 0 AND slot IN (SELECT slot FROM counted)";
 
 pub(super) fn sql() -> String {
