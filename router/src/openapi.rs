@@ -78,7 +78,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
 /// # Panics
 /// The document cannot be written as JSON: a defect that every start and every test finds.
 pub fn json(document: &utoipa::openapi::OpenApi) -> Bytes {
-    document.to_pretty_json().expect("a document made of texts can be written").into()
+    document.to_json().expect("a document made of texts can be written").into()
 }
 
 fn operation(spec: &Spec) -> Operation {

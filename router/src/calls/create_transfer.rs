@@ -68,7 +68,7 @@ pub const SPEC: Spec = Spec {
     ..Spec::PLAIN
 };
 
-const PENDING_EXAMPLE: &str = r#"{"id": "019acb2e-5f00-8401-8000-00c0ffee0007", "kind": "transfer",
+const PENDING_EXAMPLE: &str = r#"{"id": "019acb2e-5f00-8041-8000-00c0ffee0007", "kind": "transfer",
     "state": "pending", "debit_account_id": 140737488420864, "credit_account_id": 281474976841728, "amount": 250,
     "currency": "SGD", "message": "lunch", "created_at": "2026-11-22T09:30:00.123456Z"}"#;
 

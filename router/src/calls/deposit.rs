@@ -28,7 +28,7 @@ pub const SPEC: Spec = Spec {
     ..Spec::PLAIN
 };
 
-const EXAMPLE: &str = r#"{"id": "019acb2e-5f00-8401-8000-00c0ffee0007", "kind": "deposit", "state": "posted",
+const EXAMPLE: &str = r#"{"id": "019acb2e-5f00-8041-8000-00c0ffee0007", "kind": "deposit", "state": "posted",
     "credit_account_id": 140737488420864, "amount": 1000, "currency": "SGD", "reference": "bank-2026-0007",
     "created_at": "2026-11-22T09:30:00.123456Z", "decided_at": "2026-11-22T09:30:00.123456Z"}"#;
 

@@ -36,7 +36,7 @@ pub const SPEC: Spec = Spec {
 };
 
 /// A transfer.
-pub const EXAMPLE: &str = r#"{"id": "019acb2e-5f00-8401-8000-00c0ffee0007", "kind": "transfer", "state": "posted",
+pub const EXAMPLE: &str = r#"{"id": "019acb2e-5f00-8041-8000-00c0ffee0007", "kind": "transfer", "state": "posted",
     "debit_account_id": 140737488420864, "credit_account_id": 281474976841728, "amount": 250, "currency": "SGD",
     "message": "lunch", "created_at": "2026-11-22T09:30:00.123456Z", "decided_at": "2026-11-22T09:30:00.123456Z"}"#;
 
@@ -45,8 +45,8 @@ pub const EXAMPLE: &str = r#"{"id": "019acb2e-5f00-8401-8000-00c0ffee0007", "kin
 /// # Errors
 /// See [`SPEC`].
 pub async fn run(exchange: &Exchange<'_>, asked: &Asked<'_>) -> Outcome {
-    let id = transfer_id(exchange, asked.id)?;
     let wait_seconds = asked.query.number("wait_seconds", 0, WAIT_SECONDS_MAX)?.unwrap_or(0);
+    let id = transfer_id(exchange, asked.id)?;
     let caller = &asked.caller.user_id;
     let mut transfer = read(exchange, id, Duration::ZERO).await?;
     if !concerns(exchange, &transfer, caller).await? {

@@ -54,7 +54,7 @@ pub const SPEC: Spec = Spec {
     ..Spec::PLAIN
 };
 
-const EXAMPLE: &str = r#"{"items": [{"transfer_id": "019acb2e-5f00-8401-8000-00c0ffee0007", "kind": "transfer",
+const EXAMPLE: &str = r#"{"items": [{"transfer_id": "019acb2e-5f00-8041-8000-00c0ffee0007", "kind": "transfer",
     "direction": "debit", "amount": 250, "entry": 7, "balance_after": 750,
     "counterparty_account_id": 281474976841728, "counterparty_user_id": "nick", "message": "lunch",
     "created_at": "2026-11-22T09:30:00.123456Z"}], "next_cursor": null}"#;

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Transaction {
     /// The transfer that made it.
-    #[schema(value_type = String, format = Uuid, example = "019acb2e-5f00-8401-8000-00c0ffee0007")]
+    #[schema(value_type = String, format = Uuid, example = "019acb2e-5f00-8041-8000-00c0ffee0007")]
     pub transfer_id: TransferId,
     /// What moved the money.
     pub kind: TransferKind,

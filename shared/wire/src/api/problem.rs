@@ -29,7 +29,7 @@ pub struct Problem {
     pub retry: RetryAdvice,
     /// The transfer that records the refusal, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = Uuid, example = "019acb2e-5f00-8401-8000-00c0ffee0007")]
+    #[schema(value_type = Option<String>, format = Uuid, example = "019acb2e-5f00-8041-8000-00c0ffee0007")]
     pub transfer_id: Option<TransferId>,
     /// What is wrong with which part of the request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

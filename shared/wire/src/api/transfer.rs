@@ -37,7 +37,7 @@ pub struct CreateTransferRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Transfer {
     /// The id: a UUID.
-    #[schema(value_type = String, format = Uuid, example = "019acb2e-5f00-8401-8000-00c0ffee0007")]
+    #[schema(value_type = String, format = Uuid, example = "019acb2e-5f00-8041-8000-00c0ffee0007")]
     pub id: TransferId,
     /// What moves the money.
     pub kind: TransferKind,
