@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 
 use crate::event::Event;
 use crate::tools::{is_program, on_path};
@@ -34,6 +35,12 @@ impl Binaries {
     /// # Errors
     /// The build failed, or the programs are nowhere.
     pub async fn find(quiet: bool, progress: &mut dyn FnMut(Event)) -> Result<Self> {
+        // Tests start many clusters in one program; one build serves them all.
+        static FOUND: OnceCell<Binaries> = OnceCell::const_new();
+        FOUND.get_or_try_init(|| Self::find_or_build(quiet, progress)).await.cloned()
+    }
+
+    async fn find_or_build(quiet: bool, progress: &mut dyn FnMut(Event)) -> Result<Self> {
         let executable = std::env::current_exe().context("cannot tell which program is running")?;
         let beside = output_directory(&executable);
         let under_cargo = std::env::var_os("CARGO").is_some();
@@ -84,7 +91,7 @@ impl Build {
 
     async fn run(&self, quiet: bool) -> Result<()> {
         let mut command = tokio::process::Command::new(&self.cargo);
-        command.args(["build", "--workspace", "--bins"]).args(self.profile_arguments());
+        command.args(["build", "--package", "router", "--package", "shard-node"]).args(self.profile_arguments());
         if let Some(target) = self.output.parent() {
             command.arg("--target-dir").arg(target);
         }
@@ -97,7 +104,7 @@ impl Build {
         command.current_dir(&self.workspace).stdin(Stdio::null()).stdout(Stdio::null());
         let status = command.status().await.context("cannot run cargo")?;
         if !status.success() {
-            bail!("cargo build --workspace --bins failed in {}", self.workspace.display());
+            bail!("the build of router and shard-node failed in {}", self.workspace.display());
         }
         Ok(())
     }

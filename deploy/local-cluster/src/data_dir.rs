@@ -2,10 +2,10 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::Uid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -102,6 +102,12 @@ impl DataDir {
     /// # Errors
     /// Another program has it.
     pub(crate) fn claim(&self) -> Result<Option<Claim>> {
+        let owner = self.root.metadata()?.uid();
+        ensure!(
+            owner == Uid::effective().as_raw(),
+            "{} belongs to user {owner}; run this as that user, or choose another --data-dir",
+            self.root.display()
+        );
         let path = self.root.join("lock");
         let file = File::options().create(true).append(true).open(&path);
         let file = file.with_context(|| format!("cannot write {}", path.display()))?;
@@ -202,8 +208,18 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8], mode: u32) -> Result
     let mut file =
         tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(directory).with_context(what)?;
     file.write_all(content).with_context(what)?;
+    leave_to_owner_of(directory, file.as_file()).with_context(what)?;
     file.as_file().sync_all().with_context(what)?;
     file.persist(path).with_context(what)?;
+    Ok(())
+}
+
+/// What root writes in somebody's directory is to stay that one's own.
+fn leave_to_owner_of(directory: &Path, file: &File) -> std::io::Result<()> {
+    let owner = directory.metadata()?;
+    if Uid::effective().is_root() && owner.uid() != 0 {
+        fchown(file, Some(owner.uid()), Some(owner.gid()))?;
+    }
     Ok(())
 }
 

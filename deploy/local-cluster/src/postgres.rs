@@ -76,7 +76,7 @@ impl Files<'_> {
         done
     }
 
-    /// Writes `postgresql.conf`, replacing what is there.
+    /// Writes `postgresql.conf`, replacing what is there. It belongs to whom the directory does.
     pub(crate) fn configure(
         &self,
         address: SocketAddr,
@@ -84,8 +84,7 @@ impl Files<'_> {
         overrides: &BTreeMap<String, String>,
     ) -> Result<()> {
         let path = self.directory.join("postgresql.conf");
-        write_atomically(&path, config_files::postgres(address, name, overrides).as_bytes(), 0o600)?;
-        self.hand_over(&path)
+        write_atomically(&path, config_files::postgres(address, name, overrides).as_bytes(), 0o600)
     }
 
     /// Removes the lock file of a dead postmaster whose pid now belongs to some other process: PostgreSQL itself would

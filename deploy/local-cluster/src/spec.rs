@@ -97,7 +97,11 @@ impl ClusterSpec {
         }
     }
 
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Checks what can be checked by looking at this alone.
+    ///
+    /// # Errors
+    /// There can be no such cluster; the message says why.
+    pub fn check(&self) -> Result<()> {
         let per_region = [self.shards_per_region, self.routers_per_region, self.replicas_per_shard];
         ensure!(!per_region.contains(&0), "a region needs a shard, a shard a shard-node, a region a router");
         let regions = u32::try_from(self.regions.len())?;

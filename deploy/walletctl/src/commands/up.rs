@@ -50,6 +50,7 @@ impl Up {
     pub(crate) async fn run(self, options: &GlobalOptions) -> Result<Outcome> {
         let started = Instant::now();
         let spec = self.spec(&options.data_dir)?;
+        spec.check().map_err(|error| UsageError(format!("{error:#}")))?;
         if options.dry_run {
             return say(&Preview::of(&spec)?, options);
         }
