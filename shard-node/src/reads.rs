@@ -5,6 +5,7 @@ use crate::node::Node;
 use crate::store::{ReadError, entries, from_micros, reading, to_micros};
 use ledger::{Account, AccountStatus, UserId};
 use placement::AccountId;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -36,42 +37,64 @@ pub async fn read_accounts(
 ) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while !questions.is_closed() || !questions.is_empty() {
-        let opening = async {
-            let client = crate::store::connect(&connect).await?;
-            let statement = reading::prepare_accounts(&client).await?;
-            Ok::<_, tokio_postgres::Error>((client, statement))
-        };
-        let Ok(Ok((client, statement))) = tokio::time::timeout(TIMEOUT, opening).await else {
-            // Those who wait are told by the dropped repliers.
-            while questions.try_recv().is_ok() {}
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        while questions.recv_many(&mut batch, BATCH_MAX).await > 0 {
-            let ids: Vec<i64> = batch.iter().map(|question: &AccountQuestion| question.id.as_i64()).collect();
-            match tokio::time::timeout(TIMEOUT, reading::accounts(&client, &statement, &ids)).await {
-                Ok(Ok(found)) => {
-                    for question in batch.drain(..) {
-                        let visible = found.get(&question.id).filter(|account| may_see(account, &question.caller));
-                        let answer = visible.cloned().map(|account| Answer::Account { account, replayed: false });
-                        question.replier.reply(answer.unwrap_or(Answer::NotFound));
-                    }
-                }
-                Ok(Err(error)) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "accounts were not read");
-                    batch.clear();
-                    break;
-                }
-                Err(_) => {
-                    tracing::warn!("accounts were not read in time");
-                    batch.clear();
-                    break;
-                }
+        match tokio::time::timeout(TIMEOUT, AccountReader::open(&connect)).await {
+            Ok(Ok(reader)) => reader.serve(&mut questions, &mut batch).await,
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "no connection to read accounts");
+                give_up(&mut questions, &mut batch).await;
+            }
+            Err(_) => {
+                tracing::warn!("no connection to read accounts in time");
+                give_up(&mut questions, &mut batch).await;
             }
         }
     }
-    // Questions that are left are answered `Unavailable` as their repliers drop.
     node.metrics.reader_stopped();
+}
+
+/// While there is no database, whoever waits is answered `Unavailable`, by the dropped repliers.
+async fn give_up(questions: &mut mpsc::Receiver<AccountQuestion>, batch: &mut Vec<AccountQuestion>) {
+    batch.clear();
+    while questions.try_recv().is_ok() {}
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+struct AccountReader {
+    client: tokio_postgres::Client,
+    statement: tokio_postgres::Statement,
+}
+
+impl AccountReader {
+    async fn open(connect: &tokio_postgres::Config) -> Result<AccountReader, tokio_postgres::Error> {
+        let client = crate::store::connect(connect).await?;
+        let statement = reading::prepare_accounts(&client).await?;
+        Ok(AccountReader { client, statement })
+    }
+
+    /// Serves until the queue is closed or the connection breaks; the questions that it broke with stay in the
+    /// batch, for the next connection.
+    async fn serve(&self, questions: &mut mpsc::Receiver<AccountQuestion>, batch: &mut Vec<AccountQuestion>) {
+        while !batch.is_empty() || questions.recv_many(batch, BATCH_MAX).await > 0 {
+            match tokio::time::timeout(TIMEOUT, self.find(batch)).await {
+                Ok(Ok(found)) => batch.drain(..).for_each(|question| reply(question, &found)),
+                Ok(Err(error)) => {
+                    return tracing::warn!(error = &error as &dyn std::error::Error, "accounts were not read");
+                }
+                Err(_) => return tracing::warn!("accounts were not read in time"),
+            }
+        }
+    }
+
+    async fn find(&self, batch: &[AccountQuestion]) -> Result<HashMap<AccountId, Account>, ReadError> {
+        let ids: Vec<i64> = batch.iter().map(|question| question.id.as_i64()).collect();
+        reading::accounts(&self.client, &self.statement, &ids).await
+    }
+}
+
+fn reply(question: AccountQuestion, found: &HashMap<AccountId, Account>) {
+    let visible = found.get(&question.id).filter(|account| may_see(account, &question.caller));
+    let answer = visible.cloned().map(|account| Answer::Account { account, replayed: false });
+    question.replier.reply(answer.unwrap_or(Answer::NotFound));
 }
 
 fn may_see(account: &Account, caller: &Option<UserId>) -> bool {

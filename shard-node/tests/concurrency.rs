@@ -1,0 +1,155 @@
+//! Many at once: two routers and two shard-nodes over each PostgreSQL, two regions.
+
+mod support;
+
+use anyhow::{Context, Result, ensure};
+use futures_util::future::try_join_all;
+use libtest_mimic::{Arguments, Trial};
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::Arc;
+use support::{Holder, Known, Wish, World, explain};
+use tokio::runtime::Runtime;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    if arguments.list {
+        return libtest_mimic::run(&arguments, trials(None)).exit_code();
+    }
+    let runtime = Arc::new(tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"));
+    let started = runtime.block_on(World::start(|spec| {
+        spec.routers_per_region = 2;
+        spec.replicas_per_shard = 2;
+    }));
+    let world = Arc::new(started.expect("a cluster"));
+    // One thread: the trials share one runtime, and each of them is a crowd already.
+    let arguments = Arguments { test_threads: Some(1), ..arguments };
+    let conclusion = libtest_mimic::run(&arguments, trials(Some((runtime.clone(), world.clone()))));
+    drop(world);
+    conclusion.exit_code()
+}
+
+type Stage = Option<(Arc<Runtime>, Arc<World>)>;
+
+fn trials(stage: Stage) -> Vec<Trial> {
+    macro_rules! trial {
+        ($($fact:ident),* $(,)?) => {
+            vec![$({
+                let stage = stage.clone();
+                Trial::test(stringify!($fact), move || {
+                    let (runtime, world) = stage.ok_or("no stage")?;
+                    runtime.block_on(async { $fact(&world).await?; world.prove().await }).map_err(|error| format!("{error:#}").into())
+                })
+            }),*]
+        };
+    }
+    trial![
+        a_thousand_parallel_transfers_conserve_money,
+        one_key_sent_fifty_times_moves_money_once,
+        opposite_transfers_both_succeed,
+        an_account_drained_from_many_sides_is_never_overdrawn,
+        one_key_for_fifty_different_requests_takes_effect_once,
+    ]
+}
+
+fn routers(world: &World, region: &str) -> Result<[std::net::SocketAddr; 2]> {
+    Ok([world.cluster.router_address(region, 0)?, world.cluster.router_address(region, 1)?])
+}
+
+async fn holders(world: &World, prefix: &str, count: usize, balance: i64) -> Result<Vec<Holder>> {
+    let regions = world.cluster.regions();
+    let mut holders = Vec::new();
+    for number in 0..count {
+        let region = &regions[number % regions.len()];
+        holders.push(world.holder(&format!("{prefix}-{number}"), region, balance).await?);
+    }
+    Ok(holders)
+}
+
+async fn a_thousand_parallel_transfers_conserve_money(world: &World) -> Result<()> {
+    let holders = holders(world, "crowd", 10, 1_000).await?;
+    let keys: Vec<String> = (0..1_000).map(|number| format!("crowd-{number}")).collect();
+    let transfers = keys.iter().enumerate().map(|(number, key)| {
+        let (debit, credit) = (&holders[number % 10], &holders[(number * 7 + 1 + number / 10) % 10]);
+        let credit = if credit.account == debit.account { &holders[(number + 1) % 10] } else { credit };
+        let wish = Wish { key, debit, credit, amount: i64::try_from(number % 50).unwrap_or(0) + 1 };
+        async move { world.until_known(routers(world, &debit.region)?[number % 2], wish).await }
+    });
+    let known = try_join_all(transfers).await?;
+    ensure!(known.iter().any(|known| matches!(known, Known::Posted { .. })), "nothing was posted");
+    let mut total = 0;
+    for holder in &holders {
+        let balance = world.balance(holder).await?;
+        explain(&world.history(holder).await?, balance)?;
+        total += balance;
+    }
+    ensure!(total == 10_000, "10 x 1000 have become {total}");
+    Ok(())
+}
+
+async fn one_key_sent_fifty_times_moves_money_once(world: &World) -> Result<()> {
+    let holders = holders(world, "repeat", 4, 1_000).await?;
+    // Within the shard, and to the other region.
+    for (credit, key) in [(2, "repeat-here"), (1, "repeat-there")] {
+        let wish = Wish { key, debit: &holders[0], credit: &holders[credit], amount: 10 };
+        let all = routers(world, "sg")?;
+        let known = try_join_all((0..50).map(|number| world.until_known(all[number % 2], wish))).await?;
+        let distinct: BTreeSet<String> = known.iter().map(|known| format!("{known:?}")).collect();
+        ensure!(distinct.len() == 1, "one key, several answers: {distinct:?}");
+        ensure!(world.balance(&holders[credit]).await? == 1_010);
+    }
+    ensure!(world.balance(&holders[0]).await? == 980);
+    Ok(())
+}
+
+async fn one_key_for_fifty_different_requests_takes_effect_once(world: &World) -> Result<()> {
+    let holders = holders(world, "reuse", 2, 10_000).await?;
+    let all = routers(world, "sg")?;
+    let asked = (0..50).map(|number| {
+        let amount = i64::try_from(number).unwrap_or(0) + 1;
+        world.until_known(all[number % 2], Wish { key: "reuse", debit: &holders[0], credit: &holders[1], amount })
+    });
+    let known = try_join_all(asked).await?;
+    let posted = known.iter().filter(|known| matches!(known, Known::Posted { .. })).count();
+    let reused =
+        known.iter().filter(|known| **known == Known::Refused { code: "idempotency_key_reused".to_owned() }).count();
+    ensure!((posted, reused) == (1, 49), "{posted} posted, {reused} reused");
+    ensure!(world.history(&holders[1]).await?.len() == 2);
+    Ok(())
+}
+
+async fn opposite_transfers_both_succeed(world: &World) -> Result<()> {
+    let holders = holders(world, "opposite", 4, 1_000).await?;
+    for (one, other) in [(0, 2), (0, 1)] {
+        let keys: Vec<String> = (0..40).map(|number| format!("opposite-{one}-{other}-{number}")).collect();
+        let asked = keys.iter().enumerate().map(|(number, key)| {
+            let (debit, credit) = if number % 2 == 0 { (one, other) } else { (other, one) };
+            let (debit, credit) = (&holders[debit], &holders[credit]);
+            let wish = Wish { key, debit, credit, amount: 5 };
+            async move { world.until_known(routers(world, &debit.region)?[number / 2 % 2], wish).await }
+        });
+        for known in try_join_all(asked).await? {
+            ensure!(matches!(known, Known::Posted { .. }), "{known:?}");
+        }
+        ensure!(world.balance(&holders[one]).await? == 1_000);
+    }
+    Ok(())
+}
+
+async fn an_account_drained_from_many_sides_is_never_overdrawn(world: &World) -> Result<()> {
+    let holders = holders(world, "drained", 4, 0).await?;
+    let full = world.holder("drained-full", "sg", 100).await?;
+    let keys: Vec<String> = (0..60).map(|number| format!("drain-{number}")).collect();
+    let all = routers(world, "sg")?;
+    let asked = keys.iter().enumerate().map(|(number, key)| {
+        world.until_known(all[number % 2], Wish { key, debit: &full, credit: &holders[number % 4], amount: 7 })
+    });
+    let known = try_join_all(asked).await?;
+    let posted = known.iter().filter(|known| matches!(known, Known::Posted { .. })).count();
+    ensure!(posted == 14, "{posted} transfers of 7 were taken out of 100");
+    let account = world.account(&full).await?;
+    ensure!(account["balance"] == 2 && account["reserved"] == 0, "{account}");
+    let last = world.history(&full).await?.pop().context("there are entries")?;
+    ensure!(last["balance_after"] == 2, "{last}");
+    Ok(())
+}
