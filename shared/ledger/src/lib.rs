@@ -21,7 +21,7 @@ mod transfer;
 mod writes;
 
 pub use account::{Account, AccountStatus, StatusChange};
-pub use batch::decide;
+pub use batch::{BATCH_COMMANDS_MAX, decide};
 pub use books::{Books, Neighbourhood, Ownership, RecordedKey, Reservation};
 pub use command::{
     Command, CreateAccount, CreditMessage, CreditTarget, ExternalMove, KeyClaim, KeyHash, RequestFingerprint,

@@ -1,10 +1,10 @@
 //! Deposits and withdrawals: money entering and leaving through the external account.
 
 use super::transfer::check_usable;
-use super::{Deciding, UsedFor};
+use super::{Deciding, UsedFor, check_bounds};
 use crate::{
-    AMOUNT_LIMIT, Account, Amount, Counterpart, Decided, ExternalMove, Outcome, PostedTransfer, Rejection, Transfer,
-    TransferKind, TransferState,
+    Account, Amount, Counterpart, Decided, ExternalMove, Outcome, PostedTransfer, Rejection, Transfer, TransferKind,
+    TransferState,
 };
 use placement::TransferId;
 
@@ -77,9 +77,7 @@ impl Deciding<'_, '_> {
 
 /// The ladder; what is added to the account's balance, if all is well.
 fn check_external(command: &ExternalMove, account: &Account, kind: TransferKind) -> Result<Amount, Rejection> {
-    if !(1..=AMOUNT_LIMIT).contains(&command.amount.0) {
-        return Err(Rejection::AmountOutOfRange);
-    }
+    check_bounds(command.amount)?;
     check_usable(account)?;
     match kind {
         TransferKind::Withdrawal if account.available() < command.amount => Err(Rejection::InsufficientFunds),

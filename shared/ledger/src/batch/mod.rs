@@ -7,13 +7,18 @@ mod settle;
 mod transfer;
 
 use crate::{
-    Amount, Books, Command, Counterpart, Currency, Decided, Entry, KeyClaim, KeyRecord, Outcome, Rejection, Stamped,
-    TransferState, Writes,
+    AMOUNT_LIMIT, Amount, Books, Command, Counterpart, Currency, Decided, Entry, KeyClaim, KeyRecord, Outcome,
+    PostedTransfer, RecordedKey, Rejection, Stamped, Transfer, TransferState, Writes,
 };
-use crate::{PostedTransfer, Transfer};
 use placement::{AccountId, Slot, TransferId};
 
-/// Decides a batch, strictly in order; each command sees the effects of those before it.
+/// The most commands that one batch may hold: each adds at most [`AMOUNT_LIMIT`] to a total, and this many
+/// of them stay below 2^63.
+pub const BATCH_COMMANDS_MAX: usize = 1_024;
+
+/// Decides a batch of at most [`BATCH_COMMANDS_MAX`] commands, strictly in order; each command sees the effects of
+/// those before it. Only an account that the batch makes is not there before the next batch: nobody can know its
+/// id before the commit.
 ///
 /// Returns one outcome for each command, and what to store. Nothing of it holds unless all of it is
 /// committed. The books are left as they will be.
@@ -74,7 +79,7 @@ impl Deciding<'_, '_> {
             UsedFor::Rejection(rejection, transfer_id) => (transfer_id, None, Some(rejection)),
         };
         let (hash, fingerprint) = (key.hash, key.fingerprint);
-        let recorded = crate::RecordedKey { fingerprint, transfer_id, account_id, rejection };
+        let recorded = RecordedKey { fingerprint, transfer_id, account_id, rejection };
         self.books.keys.insert(hash, recorded);
         self.writes.keys.push(KeyRecord { slot, hash, fingerprint, transfer_id, account_id, rejection });
     }
@@ -103,10 +108,18 @@ impl Deciding<'_, '_> {
         Some(Entry { number: account.entry_count, balance_after: account.balance })
     }
 
-    /// Adds to the total of a counterpart that is no account of this shard.
+    /// Adds to the total of a counterpart that is no account of this shard; in range for so few commands.
     fn add_total(&mut self, counterpart: Counterpart, currency: Currency, change: Amount) {
         let total = self.writes.totals.entry((counterpart, currency)).or_default();
         *total = Amount(total.0 + change.0);
+    }
+}
+
+/// The bounds of every amount, whatever its currency.
+fn check_bounds(amount: Amount) -> Result<(), Rejection> {
+    match (1..=AMOUNT_LIMIT).contains(&amount.0) {
+        true => Ok(()),
+        false => Err(Rejection::AmountOutOfRange),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Both ends of a saga: the credit shard's decision, and the debit shard's commit or release.
 
-use super::Deciding;
+use super::{Deciding, check_bounds};
 use crate::saga::{CreditEvent, DebitEffect, DebitEvent, Decision, Verdict, next_credit, next_debit};
 use crate::{
-    Amount, Counterpart, CreditMessage, Decided, InboxRecord, Outcome, PostedTransfer, Rejection, Reservation, Settle,
-    Transfer, TransferKind, TransferState, UserId, VoidMessage,
+    Account, Amount, Counterpart, CreditMessage, Decided, InboxRecord, Outcome, PostedTransfer, Rejection, Reservation,
+    Settle, Transfer, TransferKind, TransferState, UserId, VoidMessage,
 };
 use placement::{ShardId, Slot, TransferId};
 
@@ -12,8 +12,7 @@ impl Deciding<'_, '_> {
     /// "credit" on the credit shard: the first message for a transfer decides it.
     pub(super) fn credit(&mut self, message: &CreditMessage) -> Outcome {
         let recorded = self.books.inbox.get(&message.transfer_id);
-        let able = self.check_credit(message.credit_account_id, message.currency, message.amount);
-        let event = CreditEvent::Credit(able.map(|account| account.user_id.clone()));
+        let event = CreditEvent::Credit(self.check_message(message).map(|account| account.user_id.clone()));
         let decision = match next_credit(recorded, event) {
             Verdict::Recorded(decision) => decision,
             Verdict::New(decision) => {
@@ -25,6 +24,12 @@ impl Deciding<'_, '_> {
             }
         };
         Outcome::Decided(Decided::Decision(decision))
+    }
+
+    /// The debit shard has checked the amount; but if it were wrong, this account would pay for it.
+    fn check_message(&self, message: &CreditMessage) -> Result<&Account, Rejection> {
+        check_bounds(message.amount)?;
+        self.check_credit(message.credit_account_id, message.currency, message.amount)
     }
 
     /// "void" on the credit shard.

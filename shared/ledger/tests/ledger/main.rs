@@ -1,0 +1,29 @@
+//! The rules of money: one file for each use case with its refusals in order, the saga's transitions one by
+//! one, and properties of random batches and of random schedules between two shards.
+
+mod shard;
+mod world;
+
+mod create_account;
+mod credit;
+mod deposit;
+mod idempotency;
+mod ownership;
+mod refusals;
+mod set_status;
+mod settle;
+mod transfer;
+mod values;
+mod void;
+mod withdraw;
+
+mod saga_model;
+mod saga_table;
+
+mod batches;
+mod invariants;
+mod network;
+mod random;
+mod two_shards;
+
+mod purity;
