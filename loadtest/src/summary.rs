@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
@@ -112,7 +112,7 @@ impl Summary {
 
     /// Writing to a string does not fail.
     fn add(&self, text: &mut String) -> std::fmt::Result {
-        writeln!(text, "{}", latency_table(self.latency.iter().map(|(name, latency)| (*name, *latency))))?;
+        writeln!(text, "{}", latency_table(&self.latency))?;
         let Counts { posted, pending, refused, failures, .. } = self.counts;
         writeln!(
             text,
@@ -145,14 +145,17 @@ impl Summary {
     }
 }
 
-/// A table of latencies; kinds without a measurement are left out.
-pub fn latency_table(rows: impl IntoIterator<Item = (&'static str, Latency)>) -> Table {
+/// A table of latencies by kind of request, in the order of [`Kind::ALL`]; what else there is comes after that.
+pub fn latency_table(latencies: &BTreeMap<&'static str, Latency>) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.load_style(NOTHING);
     table.set_header(["", "count", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms"]);
-    for (name, latency) in rows.into_iter().filter(|(_, latency)| latency.count > 0) {
+    let place = |name: &str| Kind::ALL.iter().position(|kind| kind.name() == name).unwrap_or(Kind::ALL.len());
+    let mut rows: Vec<_> = latencies.iter().collect();
+    rows.sort_by_key(|(name, _)| place(name));
+    for (name, latency) in rows {
         let Latency { count, p50_ms, p90_ms, p99_ms, p999_ms, max_ms } = latency;
-        let mut row = vec![name.to_owned(), count.to_string()];
+        let mut row = vec![(*name).to_owned(), count.to_string()];
         row.extend([p50_ms, p90_ms, p99_ms, p999_ms, max_ms].map(|ms| format!("{ms:.2}")));
         table.add_row(row);
     }

@@ -116,7 +116,7 @@ impl Side {
         let cpu = self.cpu_us_per_operation.iter().map(|(name, us)| format!("{name} {us:.1}"));
         let all: f64 = self.cpu_us_per_operation.values().sum();
         writeln!(text, "  CPU us for one: {}; together {all:.1}", cpu.collect::<Vec<_>>().join(", "))?;
-        writeln!(text, "{}\n", latency_table(self.latency.iter().map(|(name, latency)| (*name, *latency))))
+        writeln!(text, "{}\n", latency_table(&self.latency))
     }
 }
 
