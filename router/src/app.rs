@@ -3,6 +3,7 @@
 use crate::StartError;
 use crate::config::Config;
 use crate::docs;
+use crate::keys_in_flight::KeysInFlight;
 use crate::metrics::RouterMetrics;
 use crate::openapi;
 use crate::rate_limit::RateLimit;
@@ -31,6 +32,8 @@ pub struct App {
     pub metrics: RouterMetrics,
     /// Requests being answered.
     pub in_flight: InFlight,
+    /// The idempotency keys of those.
+    pub keys_in_flight: KeysInFlight,
     /// Bytes of a body.
     pub body_bytes_max: usize,
     /// From a request's head to its answer, without what the client asks to wait.
@@ -58,6 +61,7 @@ impl App {
             routes: Routes::new(),
             metrics,
             in_flight: InFlight::new(config.http.in_flight_max),
+            keys_in_flight: KeysInFlight::default(),
             body_bytes_max: config.http.body_bytes_max,
             request_timeout: config.http.request_timeout,
             openapi: openapi::json(&document),

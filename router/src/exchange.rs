@@ -11,6 +11,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 use wire::answer::Answer;
+use wire::api::ErrorCode;
+use wire::link::CallError;
 use wire::operation::{CallContext, Operation};
 use wire::trace::TraceContext;
 
@@ -70,7 +72,7 @@ impl<'a> Exchange<'a> {
     /// Asks the owner of the operation's account, until the answer is due.
     ///
     /// # Errors
-    /// [`wire::api::ErrorCode::Unavailable`]: nobody answered.
+    /// [`ErrorCode::Unavailable`]: nobody answered.
     pub async fn ask(&self, operation: Operation) -> Result<Answer, Box<Refusal>> {
         self.ask_within(self.remaining(), operation).await
     }
@@ -78,13 +80,24 @@ impl<'a> Exchange<'a> {
     /// As [`Exchange::ask`], with a time of its own.
     ///
     /// # Errors
-    /// [`wire::api::ErrorCode::Unavailable`]: nobody answered in that time.
+    /// [`ErrorCode::Unavailable`]: nobody answered in that time.
+    /// [`ErrorCode::IdempotencyInFlight`]: the same, and the first request with the same key was in flight.
     pub async fn ask_within(&self, time: Duration, operation: Operation) -> Result<Answer, Box<Refusal>> {
         let remaining_ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         let context = CallContext { request_id: self.request_id.as_u128(), trace: self.trace, remaining_ms };
         let (name, place) = (operation.name(), operation.place());
+        let key = match &operation {
+            Operation::Command { command, .. } => command.key().map(|key| self.app.keys_in_flight.enter(key.hash)),
+            Operation::Read(_) => None,
+        };
         let began = Instant::now();
-        let routed = self.app.directory.call(context, operation).await?;
+        let routed = self.app.directory.call(context, operation).await;
+        let routed = routed.map_err(|error| match error {
+            CallError::Unknown if key.as_ref().is_some_and(|key| key.is_repeat) => {
+                Refusal::new(ErrorCode::IdempotencyInFlight)
+            }
+            CallError::Unknown | CallError::NotApplied => error.into(),
+        })?;
         self.app.metrics.backend_answered(routed.shard, name, routed.bounces, began.elapsed());
         if let Some((_, slot)) = place {
             self.place.get_or_init(|| (routed.shard, slot));
@@ -95,7 +108,7 @@ impl<'a> Exchange<'a> {
     /// What is known of the regions.
     ///
     /// # Errors
-    /// [`wire::api::ErrorCode::Unavailable`]: no shard-node has answered yet.
+    /// [`ErrorCode::Unavailable`]: no shard-node has answered yet.
     pub fn topology(&self) -> Result<Arc<Topology>, Box<Refusal>> {
         let topology = self.app.directory.view().topology.clone();
         topology.ok_or_else(|| Refusal::unavailable("no shard can be reached yet"))
@@ -104,7 +117,7 @@ impl<'a> Exchange<'a> {
     /// The account that a number can stand for; `None` when no region has such accounts.
     ///
     /// # Errors
-    /// [`wire::api::ErrorCode::Unavailable`]: no shard-node has answered yet.
+    /// [`ErrorCode::Unavailable`]: no shard-node has answered yet.
     pub fn account_id(&self, number: u64) -> Result<Option<AccountId>, Box<Refusal>> {
         let Ok(id) = AccountId::try_from(number) else { return Ok(None) };
         Ok(self.knows_region(id.region())?.then_some(id))
@@ -113,14 +126,14 @@ impl<'a> Exchange<'a> {
     /// The account of a path's `{id}`.
     ///
     /// # Errors
-    /// [`wire::api::ErrorCode::MalformedRequest`]: it is no account id at all.
-    /// [`wire::api::ErrorCode::NotFound`]: no region has such accounts. Otherwise as [`Exchange::account_id`].
+    /// [`ErrorCode::MalformedRequest`]: it is no account id at all.
+    /// [`ErrorCode::NotFound`]: no region has such accounts. Otherwise as [`Exchange::account_id`].
     pub fn account_in_path(&self, text: &str) -> Result<AccountId, Box<Refusal>> {
         let plain = !text.is_empty() && !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = text.parse().ok().filter(|number| plain && ACCOUNT_NUMBERS.contains(number));
         let number = number.ok_or_else(|| {
             Refusal::with_detail(
-                wire::api::ErrorCode::MalformedRequest,
+                ErrorCode::MalformedRequest,
                 "the path's account id must be an integer from 1 to 2^53 - 1",
             )
         })?;

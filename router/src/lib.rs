@@ -16,6 +16,7 @@ pub mod edge;
 pub mod exchange;
 pub mod idempotency;
 pub mod json_body;
+pub mod keys_in_flight;
 pub mod metrics;
 pub mod openapi;
 pub mod prefer;

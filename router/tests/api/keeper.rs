@@ -65,17 +65,11 @@ impl Drop for Keeper {
 }
 
 fn run<F: Future>(future: F) -> Result<F::Output> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(future))
+    Ok(crate::runtime()?.block_on(future))
 }
 
 fn describe(cluster: &Cluster) -> Result<(World, Vec<std::net::SocketAddr>)> {
     let routers = cluster.processes().into_iter().filter(|process| process.name.role() == Role::Router);
     let admin_ports = routers.filter_map(|process| process.admin_address).collect();
-    let world = World {
-        sg: cluster.router_address("sg", 0)?,
-        eu: cluster.router_address("eu", 0)?,
-        redis: [cluster.redis_url("sg")?, cluster.redis_url("eu")?],
-    };
-    Ok((world, admin_ports))
+    Ok((World::of(cluster)?, admin_ports))
 }

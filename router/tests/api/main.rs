@@ -13,6 +13,7 @@ mod foreign_accounts;
 mod headers;
 mod idempotency;
 mod keeper;
+mod outages;
 mod status_of_accounts;
 mod topology;
 mod transactions;
@@ -37,16 +38,40 @@ macro_rules! facts {
 }
 pub(crate) use facts;
 
+/// As [`facts`], for those that break what others need.
+macro_rules! facts_with_own_cluster {
+    ($($name:ident),* $(,)?) => {
+        pub(crate) fn facts() -> Vec<libtest_mimic::Trial> {
+            let module = module_path!().rsplit("::").next().unwrap_or_default();
+            vec![$(crate::fact_with_own_cluster(module, stringify!($name), $name)),*]
+        }
+    };
+}
+pub(crate) use facts_with_own_cluster;
+
 fn fact<F>(module: &str, name: &str, source: &world::Source, run: fn(World) -> F) -> Trial
 where
     F: Future<Output = ()> + 'static,
 {
     let source = source.clone();
     Trial::test(format!("{module}::{name}"), move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(run(source.world()?));
+        runtime()?.block_on(run(source.world()?));
         Ok(())
     })
+}
+
+fn fact_with_own_cluster<F>(module: &str, name: &str, run: fn() -> F) -> Trial
+where
+    F: Future<Output = ()> + 'static,
+{
+    Trial::test(format!("{module}::{name}"), move || {
+        runtime()?.block_on(run());
+        Ok(())
+    })
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 fn main() -> ExitCode {
@@ -62,6 +87,7 @@ fn main() -> ExitCode {
         foreign_accounts::facts(&source),
         headers::facts(&source),
         idempotency::facts(&source),
+        outages::facts(),
         status_of_accounts::facts(&source),
         topology::facts(&source),
         transactions::facts(&source),

@@ -2,8 +2,8 @@
 
 use crate::client::{Answer, Call};
 use http::Method;
-use local_cluster::ADMIN_TOKEN;
 use local_cluster::session::{Session, Sessions};
+use local_cluster::{ADMIN_TOKEN, Cluster};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -50,6 +50,15 @@ pub(crate) fn fresh(word: &str) -> String {
 }
 
 impl World {
+    /// That of a cluster of the regions sg and eu.
+    pub(crate) fn of(cluster: &Cluster) -> anyhow::Result<Self> {
+        Ok(Self {
+            sg: cluster.router_address("sg", 0)?,
+            eu: cluster.router_address("eu", 0)?,
+            redis: [cluster.redis_url("sg")?, cluster.redis_url("eu")?],
+        })
+    }
+
     /// A GET to the router of sg.
     pub(crate) fn get(&self, path: impl Into<String>) -> Call {
         Call::new(self.sg, Method::GET, path)
