@@ -7,11 +7,13 @@ use local_cluster::{ADMIN_TOKEN, Cluster, SeededAccount};
 use rand::RngExt;
 use serde_json::{Value, json};
 
+use crate::first_check;
 use crate::output::table;
 
 /// A cluster that has just become ready.
 pub(crate) struct Banner {
     accounts: Vec<SeededAccount>,
+    verified: String,
     routers: Vec<(String, String)>,
     took: Duration,
     ending: String,
@@ -26,7 +28,8 @@ impl Banner {
             let (url, region) = pair?;
             Ok((region, url))
         });
-        Ok(Self { accounts, routers: routers.collect::<Result<_>>()?, took, ending })
+        let verified = first_check::verify(cluster).await;
+        Ok(Self { accounts, verified, routers: routers.collect::<Result<_>>()?, took, ending })
     }
 
     /// The text for people.
@@ -44,8 +47,9 @@ impl Banner {
         });
         let (_, first) = self.routers.first().context("a cluster has a router")?;
         Ok(format!(
-            "\n{}\noperator's token: {ADMIN_TOKEN}\n\ntry:\n{}\ndocs: {first}/docs\nready in {:.1} s; {}",
+            "\n{}\noperator's token: {ADMIN_TOKEN}\nverify: {}\n\ntry:\n{}\ndocs: {first}/docs\nready in {:.1} s; {}",
             table(&header, rows),
+            self.verified,
             self.examples()?.join("\n"),
             self.took.as_secs_f64(),
             self.ending
@@ -84,7 +88,7 @@ impl Banner {
                 json!({"user_id": user_id, "token": user_id, "region": region, "id": id, "balance": balance})
             })
             .collect();
-        json!({"routers": routers, "accounts": accounts, "ready_seconds": self.took.as_secs_f64()})
+        json!({"routers": routers, "accounts": accounts, "verify": self.verified, "ready_seconds": self.took.as_secs_f64()})
     }
 
     fn account(&self, user_id: &str) -> Result<&SeededAccount> {

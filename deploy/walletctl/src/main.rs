@@ -7,6 +7,7 @@ mod commands;
 mod data_dir_in_use;
 mod display;
 mod duration;
+mod first_check;
 mod interrupt;
 mod metrics;
 mod outcome;

@@ -124,7 +124,8 @@ fn parse(text: &str) -> Result<Vec<ShardAt>> {
     shards.collect()
 }
 
-fn in_cluster(cluster: &Cluster) -> Result<Vec<ShardAt>> {
+/// The shards of the local cluster.
+pub(crate) fn in_cluster(cluster: &Cluster) -> Result<Vec<ShardAt>> {
     let processes = cluster.processes();
     let databases = processes.iter().filter(|process| process.name.role() == Role::Postgres);
     let shards = databases.filter_map(|process| process.name.shard()).map(|number| {

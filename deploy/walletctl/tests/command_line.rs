@@ -122,6 +122,7 @@ fn detached_cluster_is_shown_used_and_stopped() {
     let base = base_port(0);
     let up = run(&directory, &["up", "--detach", "--base-port", &base]);
     assert_eq!(code(&up), 0, "{}", err(&up));
+    assert!(out(&up).contains(" invariants hold\n"), "{}", out(&up));
     printed_commands_move_money_between_regions(&out(&up));
 
     let status = run(&directory, &["status", "--json"]);

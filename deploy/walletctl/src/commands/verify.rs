@@ -109,7 +109,7 @@ fn rows(checks: &[CheckResult]) -> Vec<Vec<String>> {
         let shards = held.iter().filter(|check| check.shard.is_some());
         // What is looked at together was counted on its shard.
         let counted = if shards.clone().count() == 0 { 1 } else { shards.clone().count() };
-        let checked: u64 = held.iter().rev().take(counted).map(|check| check.checked).sum();
+        let checked: u64 = held.iter().take(counted).map(|check| check.checked).sum();
         let scope = match shards.count() {
             0 | 1 if held.len() == 1 => scope(first),
             shards if shards < held.len() => format!("{shards} shards and all together"),

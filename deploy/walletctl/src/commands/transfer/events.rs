@@ -37,8 +37,8 @@ pub(super) async fn events(client: &Client, id: TransferId) -> Result<Vec<Event>
     let terminal = client.query(TERMINAL, &[&uuid]).await?;
     let keys = client.query(KEY, &[&uuid, &slot]).await?;
     let mut events: Vec<Event> = open.iter().flat_map(reserved).collect();
-    events.extend(terminal.iter().flat_map(ended));
     events.extend(decision.iter().map(decided));
+    events.extend(terminal.iter().flat_map(ended));
     events.extend(keys.iter().map(key));
     Ok(events)
 }
