@@ -126,13 +126,13 @@ pub struct Report {
     pub topology_version: u64,
     /// The shards that were audited.
     pub shards: Vec<ShardId>,
-    /// Every check, in the order of the invariants.
+    /// Every check, in the order of the invariants; what concerns all shards together comes after each shard.
     pub checks: Vec<CheckResult>,
 }
 
 impl Report {
     pub(crate) fn new(mut checks: Vec<CheckResult>, taken_at: Timestamp, version: u64, shards: Vec<ShardId>) -> Self {
-        checks.sort_by_key(|check| (check.invariant, check.shard));
+        checks.sort_by_key(|check| (check.invariant, check.shard.is_none(), check.shard));
         let holds = checks.iter().all(|check| check.violations == 0);
         Report { holds, taken_at, topology_version: version, shards, checks }
     }
