@@ -134,12 +134,16 @@ async fn transfer_to_a_shard_that_is_down_is_pending_until_it_is_back() {
 }
 
 async fn transfer_given_up_is_voided() {
-    let own = start(&[], &[("WALLET_SAGA__VOID_AFTER_SECONDS", "1")]).await;
+    let own = start(&[], &[("WALLET_SAGA__VOID_AFTER_SECONDS", "1"), ("WALLET_SAGA__LEASE_MS", "100")]).await;
     let world = &own.world;
     let (from, to) = (world.holder(100).await, world.holder_in("eu", 0).await);
     own.kill(&shard_node(2)).await;
     let key = fresh("key");
-    let pending = send(world, &from, to.id, &key, "wait=2").await.expect(202);
+    let pending = send(world, &from, to.id, &key, "wait=0").await.expect(202);
+    // Once several attempts to void were made, no earlier attempt to credit is under way any more.
+    let (client, _connection) = superuser(&own, 1).await;
+    let voiding = "SELECT FROM reservations JOIN outbox USING (transfer_id) WHERE state = 1 AND attempts > 5";
+    until("the debit shard gives up", async || !client.query(voiding, &[]).await.expect("rows").is_empty()).await;
     own.restart(&shard_node(2)).await;
     let path = format!("/v1/transfers/{}?wait_seconds=30", pending["id"].as_str().expect("an id"));
     let released = world.get(path).token(&from.user).send().await.expect(200);
