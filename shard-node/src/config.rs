@@ -80,7 +80,7 @@ impl Config {
         let lanes = LanesConfig {
             count: fields.in_range("lanes.count", 2, 1..=16),
             queue_max: fields.in_range("lanes.queue_max", 8_192, 1..=1_000_000),
-            batch_max: fields.in_range("lanes.batch_max", 512, 1..=4_096),
+            batch_max: fields.in_range("lanes.batch_max", 512, 1..=ledger::BATCH_COMMANDS_MAX),
             linger: Duration::from_micros(fields.in_range("lanes.linger_us", 1_000, 0..=100_000)),
         };
         let saga = SagaConfig {
