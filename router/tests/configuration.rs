@@ -1,8 +1,8 @@
 //! The commented example is true, and what is wrong with a configuration is told in one run.
 
+use router::config::Config;
 use runtime::config::Settings;
 use std::path::Path;
-use router::config::Config;
 
 const EXAMPLE: &str = include_str!("../router.example.toml");
 

@@ -32,7 +32,8 @@ async fn both_holders_see_the_transfer_through_any_router(world: World) {
 async fn reference_is_the_debit_sides_own(world: World) {
     let (holder, other) = (world.holder(100).await, world.holder(0).await);
     let body = json!({
-        "debit_account_id": holder.id, "credit_account_id": other.id, "amount": 5, "reference": "order-7", "message": "m"
+        "debit_account_id": holder.id, "credit_account_id": other.id, "amount": 5, "message": "m",
+        "reference": "order-7"
     });
     let made = world.post("/v1/transfers").token(&holder.user).key(&fresh("key")).json(&body).send().await.expect(201);
     assert_eq!(made["reference"], "order-7");

@@ -81,7 +81,7 @@ async fn both_or_none_is_malformed(world: World) {
     for body in [
         json!({"debit_account_id": holder.id, "amount": 1}),
         json!({"debit_account_id": holder.id, "amount": 1, "credit_account_id": null, "credit_user_id": null}),
-        json!({"debit_account_id": holder.id, "amount": 1, "credit_account_id": other.id, "credit_user_id": other.user}),
+        json!({"debit_account_id": holder.id, "amount": 1, "credit_account_id": other.id, "credit_user_id": "nick"}),
     ] {
         let answer = world.post("/v1/transfers").token(&holder.user).key(&fresh("key")).json(&body).send().await;
         assert_eq!(answer.malformed(), ["/credit_account_id"]);
