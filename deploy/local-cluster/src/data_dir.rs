@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::Uid;
@@ -191,14 +192,32 @@ fn look_at(path: &Path) -> Result<Found> {
     }
 }
 
-fn remove(path: &Path) -> Result<()> {
+/// Deletes a file or a directory; nothing there is fine too.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    const TRIES: u32 = 50;
+    const PAUSE: Duration = Duration::from_millis(100);
+    let mut removed = try_remove(path);
+    for _ in 0..TRIES {
+        // An interrupted initdb leaves a process that notices its end a moment later, and writes until then.
+        if !removed.as_ref().is_err_and(|error| error.kind() == ErrorKind::DirectoryNotEmpty) {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        removed = try_remove(path);
+    }
+    removed.with_context(|| format!("cannot delete {}", path.display()))
+}
+
+fn try_remove(path: &Path) -> std::io::Result<()> {
     let removed = match path.symlink_metadata() {
         Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     };
-    removed.with_context(|| format!("cannot delete {}", path.display()))
+    match removed {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// Writes a file so that a reader, or a crash, finds the old content or the new one.

@@ -13,7 +13,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
 use crate::config_files;
-use crate::data_dir::write_atomically;
+use crate::data_dir::{remove, write_atomically};
 use crate::identity::{ProcessIdentity, working_in};
 use crate::launch::Launch;
 use crate::secrets::Secrets;
@@ -38,12 +38,8 @@ impl Files<'_> {
             return Ok(());
         }
         let unfinished = self.directory.with_extension("unfinished");
-        match fs::remove_dir_all(&unfinished) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot delete {}", unfinished.display()));
-            }
-            _ => fs::create_dir(&unfinished)?,
-        }
+        remove(&unfinished)?;
+        fs::create_dir(&unfinished).with_context(|| format!("cannot make {}", unfinished.display()))?;
         self.hand_over(&unfinished)?;
         self.initdb(&unfinished, secrets).await?;
         fs::rename(&unfinished, &self.directory)?;
