@@ -8,8 +8,8 @@ use std::io::Write;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use hyper::header::HeaderValue;
-use hyper::{Method, StatusCode, Uri};
+use http::HeaderValue;
+use http::{Method, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

@@ -1,4 +1,6 @@
-//! One HTTP/1.1 connection with one request in flight, cheap enough to be had in hundreds.
+//! A client that has one request in flight, cheap enough to be had in hundreds.
+
+mod connection;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -6,15 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
-use hyper::{Method, Request, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use http::HeaderValue;
+use http::{Method, StatusCode, Uri};
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+use connection::{Connection, Exchanged};
 
 /// A router to send to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +19,8 @@ pub struct Router {
     /// As it was given, for people.
     pub url: String,
     address: SocketAddr,
-    host: HeaderValue,
+    /// For the `Host` header.
+    host: String,
 }
 
 impl Router {
@@ -37,7 +35,7 @@ impl Router {
         Ok(Self {
             url: url.to_owned(),
             address: address.with_context(|| format!("{url} has no address"))?,
-            host: HeaderValue::try_from(authority.as_str())?,
+            host: authority.as_str().to_owned(),
         })
     }
 }
@@ -55,24 +53,6 @@ pub struct Call {
     pub key: Option<HeaderValue>,
     /// JSON, or nothing.
     pub body: Bytes,
-}
-
-impl Call {
-    fn request(&self, host: &HeaderValue) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.body.clone()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        let headers = request.headers_mut();
-        headers.insert(HOST, host.clone());
-        headers.insert(AUTHORIZATION, self.authorization.clone());
-        if let Some(key) = &self.key {
-            headers.insert(IDEMPOTENCY_KEY, key.clone());
-        }
-        if !self.body.is_empty() {
-            headers.insert(CONTENT_TYPE, JSON);
-        }
-        request
-    }
 }
 
 /// A whole answer.
@@ -112,7 +92,7 @@ pub struct Client {
     routers: Rc<[Router]>,
     turn: usize,
     timeout: Duration,
-    connection: Option<SendRequest<Full<Bytes>>>,
+    connection: Option<Connection>,
 }
 
 impl Client {
@@ -127,7 +107,6 @@ impl Client {
         let sent = tokio::time::timeout(timeout, self.exchange(call)).await;
         let reply = sent.unwrap_or(Err(Failure::Timeout));
         if reply.is_err() {
-            self.connection = None;
             self.turn = self.turn.wrapping_add(1);
         }
         reply
@@ -135,26 +114,14 @@ impl Client {
 
     async fn exchange(&mut self, call: &Call) -> Result<Reply, Failure> {
         let router = &self.routers[self.turn % self.routers.len()];
+        // Taken, so that a connection on which something failed, or which was given up, is not used again.
         let mut connection = match self.connection.take() {
-            // A router that drains closes connections when they are idle; a new one costs less than a lost request.
-            Some(connection) if !connection.is_closed() => connection,
-            _ => connect(router.address).await.map_err(|_| Failure::Connect)?,
+            Some(connection) => connection,
+            None => Connection::open(router.address).await.map_err(|_| Failure::Connect)?,
         };
-        let request = call.request(&router.host);
-        connection.ready().await.map_err(|_| Failure::Broken)?;
-        let response = connection.send_request(request).await.map_err(|_| Failure::Broken)?;
-        let status = response.status();
-        let body = response.into_body().collect().await.map_err(|_| Failure::Broken)?.to_bytes();
-        self.connection = Some(connection);
-        Ok(Reply { status, body })
+        let exchanged = connection.exchange(call, router.host.as_bytes()).await;
+        let Exchanged { reply, stays_open } = exchanged.map_err(|_| Failure::Broken)?;
+        self.connection = stays_open.then_some(connection);
+        Ok(reply)
     }
-}
-
-async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with the sender; how it ended shows in the sender's results.
-    tokio::task::spawn_local(async move { drop(connection.await) });
-    Ok(sender)
 }

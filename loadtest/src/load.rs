@@ -215,7 +215,7 @@ pub fn outcome_of(reply: &Reply) -> Result<Outcome> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use hyper::StatusCode;
+    use http::StatusCode;
 
     use super::*;
 

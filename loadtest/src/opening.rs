@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use futures_util::future::try_join_all;
-use hyper::Uri;
-use hyper::header::HeaderValue;
+use http::HeaderValue;
+use http::Uri;
 use wire::api::TopologyView;
 
 use crate::api::{self, AccountState, NewAccount, NewDeposit};

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use hyper::Uri;
-use hyper::header::HeaderValue;
+use http::HeaderValue;
+use http::Uri;
 
 use crate::client::Router;
 

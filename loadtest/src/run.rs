@@ -26,6 +26,9 @@ use crate::target::TargetOptions;
 /// Sessions outlast the longest wait after the load by this much.
 const SESSION_MARGIN: Duration = Duration::from_secs(3600);
 
+/// The share of transfers across shards where nothing else was asked for.
+const CROSS_SHARD_USUAL: f64 = 0.2;
+
 /// Loads a wallet with reads and transfers between new accounts, and proves that no money was made or lost.
 ///
 /// Exit status: 0 fine, 1 failed or not proved to the end, 2 usage, 3 the wallet broke its word.
@@ -67,9 +70,9 @@ pub struct RunOptions {
     #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
     reads: f64,
 
-    /// Share of the transfers between accounts of different shards, 0 to 1
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
-    cross_shard: f64,
+    /// Share of the transfers between accounts of different shards, 0 to 1 [default: 0.2 where there are several]
+    #[arg(long, value_name = "SHARE")]
+    cross_shard: Option<f64>,
 
     /// Share of the transfers between accounts of different regions, a part of --cross-shard [default: as it falls]
     #[arg(long, value_name = "SHARE")]
@@ -134,7 +137,7 @@ pub async fn run(options: RunOptions) -> Result<Outcome> {
 
 async fn load_and_prove(options: &RunOptions, run: &str, population: Rc<Population>) -> Result<Summary> {
     let pressure = options.pressure();
-    let mix = Mix::new(options.shares(), &population)?;
+    let mix = Mix::new(options.shares(&population), &population)?;
     let load = Rc::new(Load::new(population.clone(), mix, run.to_owned())?);
     let ran = run_with_progress(&load, &pressure).await?;
     let journal = RefCell::new(load.take_journal());
@@ -190,8 +193,10 @@ async fn tick(load: Weak<Load>, line: ProgressBar, duration: Duration) {
 }
 
 impl RunOptions {
-    fn shares(&self) -> Shares {
-        let Self { reads, cross_shard, cross_region, refused, .. } = *self;
+    fn shares(&self, population: &Population) -> Shares {
+        let Self { reads, cross_region, refused, .. } = *self;
+        let usual = if population.shards.len() > 1 { CROSS_SHARD_USUAL } else { 0.0 };
+        let cross_shard = self.cross_shard.unwrap_or(usual.max(cross_region.unwrap_or_default()));
         Shares { reads, cross_shard, cross_region, doomed: refused }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::future::try_join_all;
-use hyper::header::HeaderValue;
+use http::HeaderValue;
 use local_cluster::session::{Session, Sessions, new_token};
 
 /// The users' tokens, and the regions that know them. Nobody else learns a token.
