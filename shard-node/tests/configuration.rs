@@ -1,8 +1,8 @@
 //! The commented example is true, and what is wrong with a configuration is told in one run.
 
 use runtime::config::Settings;
-use std::path::Path;
 use shard_node::config::Config;
+use std::path::Path;
 
 const EXAMPLE: &str = include_str!("../shard-node.example.toml");
 

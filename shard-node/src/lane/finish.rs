@@ -4,7 +4,7 @@ use super::queue::Origin;
 use crate::node::Node;
 use crate::reads;
 use crate::saga::follow;
-use ledger::{Command, Decided, Outcome, Transfer};
+use ledger::{Command, Decided, Outcome, Transfer, TransferKind};
 use std::sync::Arc;
 use wire::answer::Answer;
 
@@ -12,8 +12,16 @@ use wire::answer::Answer;
 /// repeat may be its own first run.
 pub fn finish(node: &Arc<Node>, origin: Origin, command: &Command, outcome: Outcome, is_rerun: bool) {
     let replayed = !is_rerun;
+    tracing::debug!(
+        request_id = %uuid::Uuid::from_u128(origin.context.request_id),
+        trace_id = %format_args!("{:032x}", origin.context.trace.trace_id),
+        shard = %node.shard,
+        slot = %command.slot(),
+        ?outcome,
+        "decided"
+    );
     match outcome {
-        Outcome::Decided(decided) => finish_decided(node, origin, decided),
+        Outcome::Decided(decided) => finish_decided(node, origin, command, decided),
         Outcome::ReplayedTransfer(id) => {
             node.metrics.replays.with_label_values(&["transfer"]).inc();
             follow(node, origin, id, None, replayed);
@@ -38,7 +46,7 @@ pub fn finish(node: &Arc<Node>, origin: Origin, command: &Command, outcome: Outc
     }
 }
 
-fn finish_decided(node: &Arc<Node>, origin: Origin, decided: Decided) {
+fn finish_decided(node: &Arc<Node>, origin: Origin, command: &Command, decided: Decided) {
     match decided {
         Decided::Transfer(transfer) => {
             count(node, &transfer);
@@ -50,7 +58,9 @@ fn finish_decided(node: &Arc<Node>, origin: Origin, decided: Decided) {
             }
         }
         Decided::Rejected { rejection, transfer_id } => {
-            node.metrics.transfers.with_label_values(&["transfer", "rejected", rejection.code()]).inc();
+            if let Some(kind) = kind_of(command) {
+                node.metrics.transfers.with_label_values(&[kind.as_str(), "rejected", rejection.code()]).inc();
+            }
             origin.reply(Answer::Rejected { rejection, transfer_id, replayed: false });
         }
         Decided::Account(account) => origin.reply(Answer::Account { account, replayed: false }),
@@ -63,4 +73,18 @@ fn count(node: &Node, transfer: &Transfer) {
     let reason = transfer.reason.map_or("", ledger::Rejection::code);
     let labels = [transfer.kind.as_str(), transfer.state.as_str(), reason];
     node.metrics.transfers.with_label_values(&labels).inc();
+}
+
+/// The kind of transfer that a command would have become.
+fn kind_of(command: &Command) -> Option<TransferKind> {
+    match command {
+        Command::Transfer(_) => Some(TransferKind::Transfer),
+        Command::Deposit(_) => Some(TransferKind::Deposit),
+        Command::Withdraw(_) => Some(TransferKind::Withdrawal),
+        Command::CreateAccount(_)
+        | Command::SetStatus(_)
+        | Command::Credit(_)
+        | Command::Void(_)
+        | Command::Settle(_) => None,
+    }
 }
