@@ -100,8 +100,11 @@ async fn send(world: &World, from: &Holder, to: u64, key: &str, wait: &str) -> A
     world.post("/v1/transfers").token(&from.user).key(key).header("prefer", wait).json(&body).send().await
 }
 
+/// Sagas do not wait long between attempts, nor a fact for them.
+const IMPATIENT: (&str, &str) = ("WALLET_SAGA__RETRY_MAX_MS", "300");
+
 async fn transfer_to_a_shard_that_is_down_is_pending_until_it_is_back() {
-    let own = start(&[], &[]).await;
+    let own = start(&[], &[IMPATIENT]).await;
     let world = &own.world;
     let (from, to) = (world.holder(100).await, world.holder_in("eu", 0).await);
     own.kill(&shard_node(2)).await;
@@ -134,7 +137,8 @@ async fn transfer_to_a_shard_that_is_down_is_pending_until_it_is_back() {
 }
 
 async fn transfer_given_up_is_voided() {
-    let own = start(&[], &[("WALLET_SAGA__VOID_AFTER_SECONDS", "1"), ("WALLET_SAGA__LEASE_MS", "100")]).await;
+    let saga = [IMPATIENT, ("WALLET_SAGA__VOID_AFTER_SECONDS", "1"), ("WALLET_SAGA__LEASE_MS", "100")];
+    let own = start(&[], &saga).await;
     let world = &own.world;
     let (from, to) = (world.holder(100).await, world.holder_in("eu", 0).await);
     own.kill(&shard_node(2)).await;
