@@ -44,7 +44,7 @@ pub struct Load {
     key_prefix: String,
     journal: RefCell<Journal>,
     measures: RefCell<Measures>,
-    stopped: Cell<bool>,
+    stopped: Cell<Option<Instant>>,
 }
 
 /// What came of a run.
@@ -62,13 +62,13 @@ impl Load {
     /// A load that has not begun.
     pub fn new(population: Rc<Population>, mix: Mix, key_prefix: String) -> Result<Self> {
         let measures = RefCell::new(Measures::new()?);
-        let (journal, stopped) = (RefCell::default(), Cell::new(false));
+        let (journal, stopped) = (RefCell::default(), Cell::new(None));
         Ok(Self { population, mix, key_prefix, journal, measures, stopped })
     }
 
     /// Ends the run early: what is in flight is still waited for.
     pub fn stop(&self) {
-        self.stopped.set(true);
+        self.stopped.set(Some(Instant::now()));
     }
 
     /// Looks at the measures of the present run.
@@ -108,7 +108,9 @@ impl Load {
             worker?;
         }
         let measures = std::mem::replace(&mut *self.measures.borrow_mut(), Measures::new()?);
-        Ok(Ran { measures, elapsed: start.elapsed(), missed: schedules.iter().map(|schedule| schedule.missed()).sum() })
+        let until = self.stopped.get().unwrap_or(start + pressure.duration);
+        let missed = schedules.iter().map(|schedule| schedule.missed(until)).sum();
+        Ok(Ran { measures, elapsed: start.elapsed(), missed })
     }
 
     /// Each region has its own schedule, by its part of the accounts: one that is slow must not slow down the others.
@@ -138,7 +140,7 @@ struct Worker {
 
 impl Worker {
     async fn run(mut self) -> Result<()> {
-        while !self.load.stopped.get() {
+        while self.load.stopped.get().is_none() {
             let Some(due) = self.schedule.take(Instant::now()) else { break };
             if due > Instant::now() {
                 tokio::time::sleep_until(due).await;

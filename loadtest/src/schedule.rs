@@ -41,10 +41,11 @@ impl Schedule {
         Some(due)
     }
 
-    /// How many requests were due before the end and never sent, since every client was waiting for an answer.
-    pub fn missed(&self) -> u64 {
+    /// How many requests were due before `until`, or the end if that is earlier, and were never sent, since every client
+    /// was waiting for an answer.
+    pub fn missed(&self, until: Instant) -> u64 {
         let Some(rate) = self.rate else { return 0 };
-        let length = self.end - self.start;
+        let length = until.min(self.end).saturating_duration_since(self.start);
         let mut due = self.taken.get();
         while due_after(due, rate) < length {
             due += 1;
@@ -71,7 +72,7 @@ mod tests {
         let schedule = Schedule::open(start, start + SECOND, 4.0);
         let taken: Vec<Duration> = std::iter::from_fn(|| schedule.take(start)).map(|due| due - start).collect();
         assert_eq!(taken, [0, 250, 500, 750].map(Duration::from_millis));
-        assert_eq!(schedule.missed(), 0);
+        assert_eq!(schedule.missed(start + SECOND), 0);
     }
 
     #[test]
@@ -81,7 +82,8 @@ mod tests {
         let late = start + Duration::from_millis(900);
         assert_eq!(schedule.take(late), Some(start), "the first request is still measured from its own time");
         assert_eq!(schedule.take(late), Some(start + Duration::from_millis(1)));
-        assert_eq!(schedule.missed(), 998);
+        assert_eq!(schedule.missed(late), 898, "ended early, only what was due by then is missed");
+        assert_eq!(schedule.missed(start + 2 * SECOND), 998);
     }
 
     #[test]
@@ -98,6 +100,6 @@ mod tests {
         let schedule = Schedule::closed(start, start + SECOND);
         let now = start + Duration::from_millis(123);
         assert_eq!(schedule.take(now), Some(now));
-        assert_eq!(schedule.missed(), 0);
+        assert_eq!(schedule.missed(start + SECOND), 0);
     }
 }
