@@ -167,7 +167,9 @@ async fn long_bodies_are_too_large(world: World) {
     };
     send(&world, &holder, body(65_536)).await.problem(422, "credit_account_not_found");
     send(&world, &holder, body(65_537)).await.problem(413, "payload_too_large");
-    send(&world, &holder, body(10_000_000)).await.problem(413, "payload_too_large");
+    // Not more than the sockets hold: the answer comes before the end of the body, and who still writes then may
+    // find the connection closed rather than read it.
+    send(&world, &holder, body(300_000)).await.problem(413, "payload_too_large");
     // A length that is announced is refused before a byte of it is sent.
     let head = format!(
         "POST /v1/transfers HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
