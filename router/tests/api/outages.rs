@@ -165,6 +165,12 @@ async fn region_that_is_cut_off_takes_nothing_with_it() {
     let own = start(&[("WALLET_HTTP__REQUEST_TIMEOUT_MS", "2000")], &[]).await;
     let world = &own.world;
     let (here, near, far) = (world.holder(100).await, world.holder(0).await, world.holder_in("eu", 9).await);
+    let pay = async |user: &str, key: &str| {
+        let body = json!({"debit_account_id": here.id, "credit_user_id": user, "amount": 1});
+        world.post("/v1/transfers").token(&here.user).key(key).json(&body).send().await
+    };
+    let paid_before = fresh("key");
+    let first = pay(&far.user, &paid_before).await.expect(201);
     own.kill(&shard_node(2)).await;
     // A router that starts meanwhile is ready, too.
     own.restart(&router_of_sg()).await;
@@ -178,13 +184,11 @@ async fn region_that_is_cut_off_takes_nothing_with_it() {
     assert_eq!(list["items"][0]["id"], here.id);
     world.get("/v1/accounts?region=eu").token(&here.user).send().await.problem(503, "unavailable");
     // Whom sg knows is paid; for whom it does not know, eu must be asked.
-    let pay = async |user: &str| {
-        let body = json!({"debit_account_id": here.id, "credit_user_id": user, "amount": 1});
-        world.post("/v1/transfers").token(&here.user).key(&fresh("key")).json(&body).send().await
-    };
-    pay(&near.user).await.expect(201);
-    pay(&far.user).await.problem(503, "unavailable");
-    assert_eq!(world.balance(&here).await, 89);
+    pay(&near.user, &fresh("key")).await.expect(201);
+    pay(&far.user, &fresh("key")).await.problem(503, "unavailable");
+    // What was decided before is not hidden by that.
+    assert_eq!(pay(&far.user, &paid_before).await.expect(201), first);
+    assert_eq!(world.balance(&here).await, 88);
 }
 
 async fn repeat_that_waits_in_vain_for_the_first_is_told_so() {

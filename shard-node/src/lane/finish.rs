@@ -36,6 +36,7 @@ pub fn finish(node: &Arc<Node>, origin: Origin, command: &Command, outcome: Outc
         }
         Outcome::NotFound => origin.reply(Answer::NotFound),
         Outcome::Moved(slot) => origin.reply(node.moved(command.region(), slot)),
+        Outcome::Unresolved => origin.reply(Answer::Unavailable),
         Outcome::AccountNotEmpty => origin.reply(Answer::AccountNotEmpty),
         Outcome::AccountIsClosed => origin.reply(Answer::AccountIsClosed),
         Outcome::Contradiction => {

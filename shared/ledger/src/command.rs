@@ -101,6 +101,8 @@ pub enum CreditTarget {
     NoSuchAccount,
     /// The user has no open account in the debit account's currency.
     NoSuchUser,
+    /// A region that may have the user's account could not be asked: only a repeat can be answered.
+    Unresolved,
 }
 
 /// `POST /v1/transfers`.

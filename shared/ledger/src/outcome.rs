@@ -24,6 +24,8 @@ pub enum Outcome {
     NotFound,
     /// The slot is not owned here: ask its owner. Not recorded.
     Moved(Slot),
+    /// It could not be found out where the money goes. Not recorded: the same key may be sent again.
+    Unresolved,
     /// An account with money in it cannot be closed. Not recorded.
     AccountNotEmpty,
     /// The account is closed, for good. Not recorded: changes of status carry no key.

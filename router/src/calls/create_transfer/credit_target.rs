@@ -13,7 +13,7 @@ use wire::operation::{Operation, Read};
 ///
 /// # Errors
 /// [`wire::api::ErrorCode::NotFound`]: the debit account is not the caller's.
-/// [`wire::api::ErrorCode::Unavailable`]: a region that might have the user's account cannot be asked.
+/// [`wire::api::ErrorCode::Unavailable`]: the debit account's shard cannot be asked.
 pub(super) async fn find(
     exchange: &Exchange<'_>,
     caller: &UserId,
@@ -26,8 +26,7 @@ pub(super) async fn find(
         }
         Credit::User(user_id) => {
             let currency = currency_of(exchange, caller, debit_account_id).await?;
-            let found = account_of_user(exchange, debit_account_id.region(), user_id, currency).await?;
-            Ok(found.map_or(CreditTarget::NoSuchUser, CreditTarget::Account))
+            account_of_user(exchange, debit_account_id.region(), user_id, currency).await
         }
     }
 }
@@ -45,32 +44,33 @@ async fn currency_of(
 }
 
 /// The user's account in the first region, or else in the first of the others, in the topology's order, that
-/// has one. A region that cannot be asked might have one, so it is never passed over.
+/// has one. A region that cannot be asked might have one, so it is never passed over; half of the time is kept
+/// for the shard to answer a repeat, whose target was found before.
 async fn account_of_user(
     exchange: &Exchange<'_>,
     first: RegionCode,
     user_id: UserId,
     currency: Currency,
-) -> Result<Option<AccountId>, Box<Refusal>> {
+) -> Result<CreditTarget, Box<Refusal>> {
     let locality = Locality::of_user(user_id.as_str());
+    let time = exchange.remaining() / 2;
     let resolve = |region| {
         let read = Read::ResolveUser { region, locality, user_id: user_id.clone(), currency };
         async move {
-            match exchange.ask(Operation::Read(read)).await? {
-                Answer::Resolved(account_id) => Ok(account_id),
-                other => Err(Refusal::from_answer(other)),
+            match exchange.ask_within(time, Operation::Read(read)).await {
+                Ok(Answer::Resolved(Some(account_id))) => CreditTarget::Account(account_id),
+                Ok(Answer::Resolved(None)) => CreditTarget::NoSuchUser,
+                Ok(_) | Err(_) => CreditTarget::Unresolved,
             }
         }
     };
-    if let Some(account_id) = resolve(first).await? {
-        return Ok(Some(account_id));
+    let in_first = resolve(first).await;
+    if in_first != CreditTarget::NoSuchUser {
+        return Ok(in_first);
     }
     let topology = exchange.topology()?;
     let others = topology.regions.iter().map(|region| region.code).filter(|code| *code != first);
-    for answer in join_all(others.map(resolve)).await {
-        if let Some(account_id) = answer? {
-            return Ok(Some(account_id));
-        }
-    }
-    Ok(None)
+    let targets = join_all(others.map(resolve)).await;
+    let first_found = targets.into_iter().find(|target| *target != CreditTarget::NoSuchUser);
+    Ok(first_found.unwrap_or(CreditTarget::NoSuchUser))
 }

@@ -21,6 +21,9 @@ impl Deciding<'_, '_> {
             Some(account) if account.user_id == command.caller => account,
             Some(_) | None => return Outcome::NotFound,
         };
+        if command.credit == CreditTarget::Unresolved {
+            return Outcome::Unresolved;
+        }
         let transfer = self.begun(command, debit, id);
         match self.check_transfer(command, debit) {
             Ok(Route::Here(credit)) => self.post_locally(command, transfer, credit),
@@ -36,7 +39,7 @@ impl Deciding<'_, '_> {
         let credit = match command.credit {
             CreditTarget::Account(id) => id,
             CreditTarget::NoSuchAccount => return Err(Rejection::CreditAccountNotFound),
-            CreditTarget::NoSuchUser => return Err(Rejection::CreditUserNotFound),
+            CreditTarget::NoSuchUser | CreditTarget::Unresolved => return Err(Rejection::CreditUserNotFound),
         };
         if credit == debit.id {
             return Err(Rejection::SameAccount);
@@ -82,7 +85,7 @@ impl Deciding<'_, '_> {
     fn begun(&self, command: &TransferCommand, debit: &Account, id: TransferId) -> Transfer {
         let credit_account_id = match command.credit {
             CreditTarget::Account(id) => Some(id),
-            CreditTarget::NoSuchAccount | CreditTarget::NoSuchUser => None,
+            CreditTarget::NoSuchAccount | CreditTarget::NoSuchUser | CreditTarget::Unresolved => None,
         };
         let message = command.message.clone().filter(|text| check_message(Some(text)).is_ok());
         Transfer {

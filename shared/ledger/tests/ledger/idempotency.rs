@@ -147,3 +147,12 @@ fn a_recorded_key_without_a_result_is_a_contradiction() {
     shard.rows.keys.insert((slot, hash), empty);
     assert_eq!(shard.ask(Command::Transfer(transfer())), (Outcome::Contradiction, Writes::default()));
 }
+
+#[test]
+fn a_repeat_whose_target_cannot_be_found_out_gets_the_first_answer_and_a_first_request_gets_none() {
+    let unresolved = Command::Transfer(TransferCommand { credit: CreditTarget::Unresolved, ..transfer() });
+    let mut shard = shard();
+    assert_eq!(shard.ask(unresolved.clone()), (Outcome::Unresolved, Writes::default()));
+    let (first, _) = shard.ask(Command::Transfer(transfer()));
+    assert_eq!(shard.ask(unresolved), (replay_of(first), Writes::default()));
+}

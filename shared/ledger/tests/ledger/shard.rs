@@ -195,7 +195,9 @@ fn accounts_named(command: &Command) -> Vec<AccountId> {
     match command {
         Command::Transfer(transfer) => match transfer.credit {
             CreditTarget::Account(credit) => vec![transfer.debit_account_id, credit],
-            CreditTarget::NoSuchAccount | CreditTarget::NoSuchUser => vec![transfer.debit_account_id],
+            CreditTarget::NoSuchAccount | CreditTarget::NoSuchUser | CreditTarget::Unresolved => {
+                vec![transfer.debit_account_id]
+            }
         },
         Command::Deposit(external) | Command::Withdraw(external) => vec![external.account_id],
         Command::SetStatus(set) => vec![set.account_id],

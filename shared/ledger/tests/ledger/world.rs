@@ -207,7 +207,7 @@ pub fn begun(command: &TransferCommand, id: TransferId, now: Timestamp) -> Trans
         debit_account_id: Some(command.debit_account_id),
         credit_account_id: match command.credit {
             CreditTarget::Account(id) => Some(id),
-            CreditTarget::NoSuchAccount | CreditTarget::NoSuchUser => None,
+            CreditTarget::NoSuchAccount | CreditTarget::NoSuchUser | CreditTarget::Unresolved => None,
         },
         amount: command.amount,
         currency: sgd(),
