@@ -70,7 +70,8 @@ impl Dispatch {
     }
 
     fn transfer(&self, id: TransferId, wait_ms: u32, context: CallContext, replier: Replier) {
-        let origin = Origin { context, wait_ms, received: Instant::now(), replier: Some(replier) };
+        let origin =
+            Origin { context, wait_ms, received: Instant::now(), replier: Some(replier), decided_before: false };
         follow(&self.node, origin, id, None, false);
     }
 

@@ -8,8 +8,10 @@ use crate::store::{self, Pool, ReadError, Standing};
 use arc_swap::ArcSwap;
 use placement::{RegionCode, ShardId, Slot};
 use runtime::shutdown::Shutdown;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wire::answer::{Answer, ShardMap};
 use wire::directory::Directory;
 
@@ -19,6 +21,8 @@ pub struct Node {
     pub shard: ShardId,
     /// Connections for everything that is not a lane.
     pub pool: Pool,
+    /// One connection for the outbox alone: no crowd of questions may keep open sagas waiting.
+    pub outbox_pool: Pool,
     /// What the shard is and owns.
     pub standing: ArcSwap<Standing>,
     /// The same, as told to others.
@@ -29,8 +33,11 @@ pub struct Node {
     pub lanes: Lanes,
     /// Who waits for which saga.
     pub waiters: Waiters,
-    /// Bounds the messages to other shards that are on their way at once.
-    pub deliveries: Arc<Semaphore>,
+    /// Bounds the messages that are on their way at once to each region, so that one that is cut off takes nothing
+    /// from the others.
+    pub deliveries: Mutex<HashMap<RegionCode, Arc<Semaphore>>>,
+    /// Whether the reader of accounts has its connection.
+    pub reader_is_up: AtomicBool,
     /// Bounds the reads at work at once.
     pub reads: Arc<Semaphore>,
     /// What went wrong last with messages, until it is noted in the outbox.
@@ -43,16 +50,16 @@ pub struct Node {
     pub shutdown: Shutdown,
 }
 
-/// Messages to other shards on their way at once.
+/// Messages on their way at once to one region.
 const DELIVERIES_MAX: usize = 4_096;
 /// Reads at work at once, beyond those of single accounts, which are batched.
-const READS_MAX: usize = 1_024;
+const READS_MAX: usize = 256;
 
 impl Node {
     /// Puts the parts together.
     pub fn new(
         config: &Config,
-        pool: Pool,
+        (pool, outbox_pool): (Pool, Pool),
         standing: Standing,
         lanes: Lanes,
         metrics: NodeMetrics,
@@ -62,12 +69,14 @@ impl Node {
         Arc::new(Node {
             shard: config.shard,
             pool,
+            outbox_pool,
             map: watch::Sender::new(Arc::new(map_of(&standing))),
             standing: ArcSwap::from_pointee(standing),
             directory: Directory::start(&peers, config.cluster_secret.expose()),
             lanes,
             waiters: Waiters::default(),
-            deliveries: Arc::new(Semaphore::new(DELIVERIES_MAX)),
+            deliveries: Mutex::default(),
+            reader_is_up: AtomicBool::new(false),
             reads: Arc::new(Semaphore::new(READS_MAX)),
             failures: Mutex::default(),
             saga: config.saga.clone(),
@@ -97,6 +106,13 @@ impl Node {
         let owner = known.map(|(shard, _)| shard).filter(|owner| *owner != self.shard);
         let epoch = known.map_or(placement::Epoch::FIRST, |(_, epoch)| epoch);
         Answer::Moved { slot, owner, epoch }
+    }
+
+    /// A place for one message to the region, if there is one.
+    pub fn delivery_to(&self, region: RegionCode) -> Option<OwnedSemaphorePermit> {
+        let mut deliveries = self.deliveries.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = deliveries.entry(region).or_insert_with(|| Arc::new(Semaphore::new(DELIVERIES_MAX)));
+        places.clone().try_acquire_owned().ok()
     }
 
     /// Keeps what went wrong with a message, for the outbox to note.

@@ -7,6 +7,7 @@ use ledger::{Account, AccountStatus, UserId};
 use placement::AccountId;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use wire::answer::{Answer, EntriesPage};
@@ -38,7 +39,11 @@ pub async fn read_accounts(
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while !questions.is_closed() || !questions.is_empty() {
         match tokio::time::timeout(TIMEOUT, AccountReader::open(&connect)).await {
-            Ok(Ok(reader)) => reader.serve(&mut questions, &mut batch).await,
+            Ok(Ok(reader)) => {
+                node.reader_is_up.store(true, Ordering::Relaxed);
+                reader.serve(&mut questions, &mut batch).await;
+                node.reader_is_up.store(false, Ordering::Relaxed);
+            }
             Ok(Err(error)) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "no connection to read accounts");
                 give_up(&mut questions, &mut batch).await;
@@ -77,10 +82,25 @@ impl AccountReader {
         while !batch.is_empty() || questions.recv_many(batch, BATCH_MAX).await > 0 {
             match tokio::time::timeout(TIMEOUT, self.find(batch)).await {
                 Ok(Ok(found)) => batch.drain(..).for_each(|question| reply(question, &found)),
+                Ok(Err(ReadError::Unreadable(_))) => self.one_by_one(batch).await,
                 Ok(Err(error)) => {
-                    return tracing::warn!(error = &error as &dyn std::error::Error, "accounts were not read");
+                    tracing::warn!(error = &error as &dyn std::error::Error, "accounts were not read");
+                    return keep_if_broken(batch, &error);
                 }
                 Err(_) => return tracing::warn!("accounts were not read in time"),
+            }
+        }
+    }
+
+    /// One account that cannot be understood must not hurt its neighbours.
+    async fn one_by_one(&self, batch: &mut Vec<AccountQuestion>) {
+        for question in batch.drain(..) {
+            match self.find(std::slice::from_ref(&question)).await {
+                Ok(found) => reply(question, &found),
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, account = %question.id, "not read");
+                    question.replier.reply(Answer::Internal);
+                }
             }
         }
     }
@@ -88,6 +108,14 @@ impl AccountReader {
     async fn find(&self, batch: &[AccountQuestion]) -> Result<HashMap<AccountId, Account>, ReadError> {
         let ids: Vec<i64> = batch.iter().map(|question| question.id.as_i64()).collect();
         reading::accounts(&self.client, &self.statement, &ids).await
+    }
+}
+
+/// A server that answers with an error would answer so again; whoever waits is told by the dropped repliers.
+fn keep_if_broken(batch: &mut Vec<AccountQuestion>, error: &ReadError) {
+    let is_broken = matches!(error, ReadError::Postgres(error) if error.code().is_none());
+    if !is_broken {
+        batch.clear();
     }
 }
 

@@ -1,6 +1,6 @@
 //! From configuration to service, and back to rest.
 
-use crate::config::Config;
+use crate::config::{Config, PostgresConfig};
 use crate::dispatch::Dispatch;
 use crate::lane::{Lane, LaneSettings, Lanes};
 use crate::metrics::NodeMetrics;
@@ -13,12 +13,15 @@ use runtime::metrics::Metrics;
 use runtime::serve::BoxError;
 use runtime::shutdown::Shutdown;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 /// Questions for single accounts that may wait.
 const ACCOUNT_QUESTIONS_MAX: usize = 16_384;
+/// Its own map is read over its own link, so only a node that cannot answer itself gets this old.
+const TOPOLOGY_AGE_MAX: Duration = Duration::from_secs(60);
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// Serves until the signal to stop, then drains.
@@ -30,40 +33,51 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<(), BoxError> {
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"))?;
     let node_metrics = NodeMetrics::new(&metrics)?;
     let Some(standing) = prepare(&config, &shutdown).await? else { return Ok(()) };
-    let pool = store::pool(&config.postgres)?;
+    let pools =
+        (store::pool(&config.postgres)?, store::pool(&PostgresConfig { pool_size: 1, ..config.postgres.clone() })?);
     let (lanes, exits) = Lanes::new(config.lanes.count, config.lanes.queue_max);
-    let node = Node::new(&config, pool, standing, lanes, node_metrics, shutdown.clone());
+    let node = Node::new(&config, pools, standing, lanes, node_metrics, shutdown.clone());
 
-    let mut writers = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for (number, exit) in (0..config.lanes.count).zip(exits) {
-        writers.spawn(Lane::new(node.clone(), lane_settings(&config, number), exit).run());
+        tasks.spawn(Lane::new(node.clone(), lane_settings(&config, number), exit).run());
     }
     let (questions, questioned) = mpsc::channel(ACCOUNT_QUESTIONS_MAX);
-    let mut background = JoinSet::new();
-    background.spawn(reads::read_accounts(node.clone(), config.postgres.connect.clone(), questioned));
-    background.spawn(saga::sweep(node.clone()));
-    background.spawn(upkeep::watch_ownership(node.clone()));
-    background.spawn(upkeep::keep_partitions(node.clone()));
-    background.spawn(upkeep::prune_keys(node.clone(), config.key_retention));
-    background.spawn(upkeep::take_sums(node.clone()));
+    tasks.spawn(reads::read_accounts(node.clone(), config.postgres.connect.clone(), questioned));
+    tasks.spawn(saga::sweep(node.clone()));
+    tasks.spawn(upkeep::watch_ownership(node.clone()));
+    tasks.spawn(upkeep::keep_partitions(node.clone()));
+    tasks.spawn(upkeep::prune_keys(node.clone(), config.key_retention));
+    tasks.spawn(upkeep::take_sums(node.clone()));
 
-    let checks = {
-        let node = node.clone();
-        Arc::new(move || checks(&node))
-    };
-    let admin = Admin::new(metrics, checks, shutdown.clone()).start(&config.admin)?;
+    let looking = node.clone();
+    let admin = Admin::new(metrics, Arc::new(move || checks(&looking)), shutdown.clone()).start(&config.admin)?;
     let dispatch = Arc::new(Dispatch { node: node.clone(), accounts: questions });
     let (service, links) = LinkService::new(dispatch, &config.cluster_secret, config.internal.in_flight_max);
-    let draining = tokio::time::timeout(config.drain.timeout, links.drain());
-    runtime::serve::serve(listener, service, &config.internal, shutdown.clone(), config.drain.timeout).await;
-    if draining.await.is_err() {
-        tracing::warn!("links were cut: the time to drain was up");
-    }
-    // Every call is answered. What a lane may still be doing is for the outbox, which outlives the process.
-    writers.shutdown().await;
-    background.shutdown().await;
+    let serving = async {
+        runtime::serve::serve(listener, service, &config.internal, shutdown.clone(), config.drain.timeout).await;
+        if tokio::time::timeout(config.drain.timeout, links.drain()).await.is_err() {
+            tracing::warn!("links were cut: the time to drain was up");
+        }
+    };
+    // Every call is answered then. What a lane may still be doing is for the outbox, which outlives the process.
+    let ended = tokio::select! {
+        () = serving => Ok(()),
+        failed = first_failure(&mut tasks) => Err(failed),
+    };
+    tasks.shutdown().await;
     drop(admin);
-    Ok(())
+    ended
+}
+
+/// A task that panics has lost its lane or its duty: better to end and be started again than to serve half.
+async fn first_failure(tasks: &mut JoinSet<()>) -> BoxError {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(panic) = ended {
+            return panic.into();
+        }
+    }
+    std::future::pending().await
 }
 
 /// Migrates and founds the database, waiting for it to be there. `None`: told to stop meanwhile.
@@ -98,9 +112,18 @@ fn lane_settings(config: &Config, number: u16) -> LaneSettings {
     }
 }
 
-/// A shard-node can serve when every lane has its connection; other shards are their own affair.
+/// A shard-node can serve when its lanes and its reader have their connections; other shards are their own affair.
 fn checks(node: &Node) -> Vec<Check> {
-    let lanes = node.lanes.are_up();
-    let detail = if lanes { "every lane has its PostgreSQL connection" } else { "a lane has no PostgreSQL connection" };
-    vec![Check { name: "lanes", ok: lanes, detail: detail.to_owned() }]
+    let connected = |name, ok: bool| {
+        let detail = if ok { "connected to PostgreSQL" } else { "without a connection to PostgreSQL" };
+        Check { name, ok, detail: detail.to_owned() }
+    };
+    let age = node.directory.age();
+    let known = age.is_some_and(|age| age < TOPOLOGY_AGE_MAX);
+    let detail = age.map_or("never read".to_owned(), |age| format!("read {} ms ago", age.as_millis()));
+    vec![
+        connected("lanes", node.lanes.are_up()),
+        connected("reader", node.reader_is_up.load(Ordering::Relaxed)),
+        Check { name: "topology", ok: known, detail },
+    ]
 }

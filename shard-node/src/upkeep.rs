@@ -50,8 +50,8 @@ pub async fn prune_keys(node: Arc<Node>, retention: Duration) {
     while !node.shutdown.is_triggered() {
         let before = ledger::Timestamp(to_micros(jiff::Timestamp::now()).0.saturating_sub(retention));
         let pruned = async {
-            let client = node.pool.get().await?;
-            maintenance::prune_keys(&client, before).await
+            let mut client = node.pool.get().await?;
+            maintenance::prune_keys(&mut client, before).await
         };
         match pruned.await {
             Ok((pruned, true)) => {

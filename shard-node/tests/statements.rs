@@ -6,7 +6,9 @@ use shard_node::store::{self, STATEMENTS, partitions};
 use tokio_postgres::Client;
 
 /// Tables that stay small by nature, and are read whole where that is the question.
-const SMALL: [&str; 7] = ["fence", "topology", "slot_owner", "outbox", "reservations", "clearing", "external"];
+const SMALL: [&str; 5] = ["fence", "topology", "slot_owner", "clearing", "external"];
+/// Statements whose question is the whole of a table: a count for the metrics.
+const ASK_FOR_ALL: [&str; 1] = ["sums::OPEN_SAGAS"];
 
 struct Database {
     // Holds the server; it ends with it.
@@ -40,7 +42,7 @@ async fn every_statement_is_valid_and_finds_its_rows_by_index() -> anyhow::Resul
     fill(&database.client).await?;
     for (name, sql) in STATEMENTS {
         let found = complaints(&plan(&database.client, sql).await?);
-        assert!(found.is_empty(), "{name}: {found:?}");
+        assert!(found.is_empty() || ASK_FOR_ALL.contains(name), "{name}: {found:?}");
     }
     let no_index = "SELECT count(*) FROM transfers WHERE amount = $1";
     let found = complaints(&plan(&database.client, no_index).await?);
@@ -67,6 +69,9 @@ async fn a_write_without_the_fence_fails() -> anyhow::Result<()> {
         "DELETE FROM transfers",
         "DELETE FROM inbox",
         "UPDATE reservations SET state = 1",
+        "DELETE FROM idempotency",
+        "UPDATE clearing SET total = 0",
+        "UPDATE external SET total = 0",
         "TRUNCATE accounts",
     ] {
         let error = database.client.batch_execute(statement).await.expect_err(statement);
@@ -93,6 +98,9 @@ async fn fill(client: &Client) -> anyhow::Result<()> {
              now() - n * interval '1 second' FROM generate_series(1, 1000000) AS n;
              INSERT INTO inbox SELECT ('{prefix}-8000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 0, 2, 2, NULL, NULL, now()
              FROM generate_series(1, 200000) AS n;
+             INSERT INTO reservations SELECT ('{prefix}-8000-9000-' || lpad(to_hex(n), 12, '0'))::uuid, 0, 0,
+             (1::bigint << 47) + n % 1000, 'x', 1, 1, 'SGD', NULL, NULL, now(), now() FROM generate_series(1, 100000) AS n;
+             INSERT INTO outbox SELECT transfer_id, 0, now() + interval '1 hour', 0, NULL, gen_random_uuid(), 1 FROM reservations;
              COMMIT; ANALYZE"
         ))
         .await?;

@@ -8,10 +8,9 @@ use ledger::{Command, Decided, Outcome, Transfer, TransferKind};
 use std::sync::Arc;
 use wire::answer::Answer;
 
-/// Answers one command. `is_rerun`: the batch was run again after a broken connection, so what looks like a
-/// repeat may be its own first run.
-pub fn finish(node: &Arc<Node>, origin: Origin, command: &Command, outcome: Outcome, is_rerun: bool) {
-    let replayed = !is_rerun;
+/// Answers one command.
+pub fn finish(node: &Arc<Node>, origin: Origin, command: &Command, outcome: Outcome) {
+    let replayed = !origin.decided_before;
     tracing::debug!(
         request_id = %uuid::Uuid::from_u128(origin.context.request_id),
         trace_id = %format_args!("{:032x}", origin.context.trace.trace_id),

@@ -30,6 +30,9 @@ pub struct Origin {
     pub received: Instant,
     /// The way back; `None` for the node's own commands.
     pub replier: Option<Replier>,
+    /// Whether a batch that broke off had decided it anew: what looks like a repeat afterwards is then its own
+    /// first run.
+    pub decided_before: bool,
 }
 
 impl Origin {
@@ -52,7 +55,7 @@ impl Task {
         let (region, locality) = command.home();
         let fresh_id = TransferId::new(0, region, locality, 0);
         let stamped = Stamped { command, fresh_id, fresh_discriminator: 0 };
-        Task { stamped, origin: Origin { context, wait_ms, received: Instant::now(), replier } }
+        Task { stamped, origin: Origin { context, wait_ms, received: Instant::now(), replier, decided_before: false } }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::metrics::LaneMetrics;
 use crate::node::Node;
 use crate::saga::deliver;
 use crate::store::{BatchError, BatchSession, partitions};
-use ledger::{Outcome, Reservation, Stamped};
+use ledger::{Command, Outcome, Reservation, Stamped};
 use placement::TransferId;
 use rand::RngExt;
 use std::collections::HashMap;
@@ -56,6 +56,31 @@ struct Batch {
     origins: Vec<Origin>,
 }
 
+impl Batch {
+    /// What may be run again although it may have been committed: commands that a key or an inbox makes safe, and
+    /// whose callers still wait. The others are told to ask again.
+    fn without_the_unrepeatable(self) -> Batch {
+        let mut batch = Batch { stamped: Vec::new(), origins: Vec::new() };
+        for (stamped, origin) in self.stamped.into_iter().zip(self.origins) {
+            let is_safe = match &stamped.command {
+                Command::Transfer(_) | Command::Deposit(_) | Command::Withdraw(_) => true,
+                Command::Credit(_) | Command::Void(_) | Command::Settle(_) => true,
+                Command::CreateAccount(create) => create.key.is_some(),
+                // Run late, it could undo a later change of status.
+                Command::SetStatus(_) => false,
+            };
+            match is_safe && !origin.is_expired() {
+                true => {
+                    batch.stamped.push(stamped);
+                    batch.origins.push(origin);
+                }
+                false => origin.reply(Answer::Unavailable),
+            }
+        }
+        batch
+    }
+}
+
 struct Committed {
     outcomes: Vec<Outcome>,
     reserved: Vec<Reservation>,
@@ -75,10 +100,11 @@ impl Lane {
             self.exit.is_up.store(true, Ordering::Relaxed);
             match self.serve(&session, unfinished.take()).await {
                 None => return,
-                Some(batch) => unfinished = Some(batch),
+                Some(batch) => unfinished = Some(batch.without_the_unrepeatable()),
             }
             self.exit.is_up.store(false, Ordering::Relaxed);
             self.metrics.commits_unknown.inc();
+            tokio::time::sleep(RECONNECT_AFTER).await;
         }
     }
 
@@ -114,7 +140,7 @@ impl Lane {
     /// with must be run again.
     async fn serve(&mut self, session: &BatchSession, unfinished: Option<Batch>) -> Option<Batch> {
         if let Some(batch) = unfinished
-            && let Some(broken) = self.process(session, batch, true).await
+            && let Some(broken) = self.process(session, batch).await
         {
             return Some(broken);
         }
@@ -122,7 +148,7 @@ impl Lane {
         loop {
             let batch = self.collect(previous).await?;
             previous = batch.origins.len();
-            if let Some(broken) = self.process(session, batch, false).await {
+            if let Some(broken) = self.process(session, batch).await {
                 return Some(broken);
             }
         }
@@ -158,20 +184,20 @@ impl Lane {
     }
 
     /// Runs a batch to its end, however often that takes. Gives it back if the connection breaks.
-    async fn process(&self, session: &BatchSession, batch: Batch, is_rerun: bool) -> Option<Batch> {
+    async fn process(&self, session: &BatchSession, batch: Batch) -> Option<Batch> {
         let started = Instant::now();
-        let broken = self.decide_and_answer(session, batch, is_rerun).await;
+        let broken = self.decide_and_answer(session, batch).await;
         self.metrics.busy_us.inc_by(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
         broken
     }
 
-    async fn decide_and_answer(&self, session: &BatchSession, mut batch: Batch, is_rerun: bool) -> Option<Batch> {
+    async fn decide_and_answer(&self, session: &BatchSession, mut batch: Batch) -> Option<Batch> {
         for _ in 0..ATTEMPTS_MAX {
             if batch.stamped.is_empty() {
                 return None;
             }
             stamp(&mut batch.stamped);
-            let tried = tokio::time::timeout(BATCH_TIMEOUT, self.attempt(session, &batch)).await;
+            let tried = tokio::time::timeout(BATCH_TIMEOUT, self.attempt(session, &mut batch)).await;
             let Ok(tried) = tried else {
                 tracing::error!(lane = self.settings.number, "a batch did not come back in time");
                 return Some(batch);
@@ -179,18 +205,21 @@ impl Lane {
             match tried {
                 Ok(committed) => {
                     self.metrics.batch_operations.observe(batch.origins.len() as f64);
-                    self.answer(batch, committed, is_rerun);
+                    self.answer(batch, committed);
                     return None;
                 }
                 Err(BatchError::Conflict(cause)) => tracing::debug!(%cause, "batch runs again"),
                 Err(BatchError::StaleOwnership) => self.reread_standing().await,
                 Err(BatchError::NoPartition(_)) => self.make_partitions(&batch.stamped).await,
-                Err(error @ (BatchError::Data(_) | BatchError::Unreadable(_))) => {
-                    if batch.stamped.len() == 1 {
-                        tracing::error!(error = &error as &dyn std::error::Error, "an operation cannot be stored");
-                        return self.answer_all(batch, || Answer::Internal);
-                    }
-                    return Box::pin(self.one_by_one(session, batch, is_rerun)).await;
+                Err(error) if batch.stamped.len() == 1 && !matches!(error, BatchError::Broken(_)) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "an operation cannot be stored");
+                    return self.answer_all(batch, || match error {
+                        BatchError::Unable(_) => Answer::Unavailable,
+                        _ => Answer::Internal,
+                    });
+                }
+                Err(BatchError::Data(_) | BatchError::Unreadable(_) | BatchError::Unable(_)) => {
+                    return Box::pin(self.one_by_one(session, batch)).await;
                 }
                 Err(BatchError::Broken(cause)) => {
                     let error = &cause as &dyn std::error::Error;
@@ -204,11 +233,11 @@ impl Lane {
     }
 
     /// One bad operation must not hurt its neighbours.
-    async fn one_by_one(&self, session: &BatchSession, batch: Batch, is_rerun: bool) -> Option<Batch> {
+    async fn one_by_one(&self, session: &BatchSession, batch: Batch) -> Option<Batch> {
         let mut rest = batch.stamped.into_iter().zip(batch.origins);
         while let Some((stamped, origin)) = rest.next() {
             let single = Batch { stamped: vec![stamped], origins: vec![origin] };
-            if let Some(mut broken) = self.decide_and_answer(session, single, is_rerun).await {
+            if let Some(mut broken) = self.decide_and_answer(session, single).await {
                 let (stamped, origins): (Vec<_>, Vec<_>) = rest.unzip();
                 broken.stamped.extend(stamped);
                 broken.origins.extend(origins);
@@ -225,7 +254,7 @@ impl Lane {
         None
     }
 
-    async fn attempt(&self, session: &BatchSession, batch: &Batch) -> Result<Committed, BatchError> {
+    async fn attempt(&self, session: &BatchSession, batch: &mut Batch) -> Result<Committed, BatchError> {
         let standing = self.node.standing.load_full();
         let mut books = session.load(&batch.stamped, &standing).await?;
         let (outcomes, writes) = ledger::decide(&mut books, &batch.stamped);
@@ -235,17 +264,26 @@ impl Lane {
         }
         let traces = traces_of(&writes.reserved, batch);
         let committing = Instant::now();
-        session.save(&writes, &books, &traces).await?;
+        let decided_before: Vec<bool> = batch.origins.iter().map(|origin| origin.decided_before).collect();
+        for (origin, outcome) in batch.origins.iter_mut().zip(&outcomes) {
+            origin.decided_before |= matches!(outcome, Outcome::Decided(_));
+        }
+        let saved = session.save(&writes, &books, &traces).await;
+        if matches!(&saved, Err(error) if !matches!(error, BatchError::Broken(_))) {
+            // Certainly not committed: what is found next time is another's.
+            batch.origins.iter_mut().zip(decided_before).for_each(|(origin, before)| origin.decided_before = before);
+        }
+        saved?;
         self.metrics.commit_seconds.observe(committing.elapsed().as_secs_f64());
         Ok(Committed { outcomes, reserved: writes.reserved })
     }
 
-    fn answer(&self, batch: Batch, committed: Committed, is_rerun: bool) {
+    fn answer(&self, batch: Batch, committed: Committed) {
         let mut reserved: HashMap<TransferId, Reservation> =
             committed.reserved.into_iter().map(|held| (held.credit.transfer_id, held)).collect();
         for ((origin, stamped), outcome) in batch.origins.into_iter().zip(batch.stamped).zip(committed.outcomes) {
             let trace = origin.context.trace;
-            finish(&self.node, origin, &stamped.command, outcome, is_rerun);
+            finish(&self.node, origin, &stamped.command, outcome);
             if let Some(reservation) = reserved.remove(&stamped.fresh_id) {
                 deliver(&self.node, reservation, trace);
             }
@@ -262,8 +300,8 @@ impl Lane {
     /// For a message about a transfer from a month that this shard has no partition for.
     async fn make_partitions(&self, stamped: &[Stamped]) {
         let ids = stamped.iter().filter_map(|stamped| match &stamped.command {
-            ledger::Command::Credit(credit) => Some(credit.transfer_id),
-            ledger::Command::Void(void) => Some(void.transfer_id),
+            Command::Credit(credit) => Some(credit.transfer_id),
+            Command::Void(void) => Some(void.transfer_id),
             _ => None,
         });
         let months: std::collections::BTreeSet<u64> = ids.map(TransferId::unix_ms).collect();

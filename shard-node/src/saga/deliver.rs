@@ -9,12 +9,13 @@ use placement::ShardId;
 use std::sync::Arc;
 use std::time::Instant;
 use wire::answer::Answer;
+use wire::link::CallError;
 use wire::operation::{CallContext, Operation};
 use wire::trace::TraceContext;
 
 /// Sends in the background; too many at once are left to the sweep.
 pub fn deliver(node: &Arc<Node>, reservation: Reservation, trace: TraceContext) {
-    let Ok(place) = node.deliveries.clone().try_acquire_owned() else {
+    let Some(place) = node.delivery_to(reservation.credit.credit_account_id.region()) else {
         return;
     };
     let node = node.clone();
@@ -31,7 +32,11 @@ async fn attempt(node: &Arc<Node>, reservation: Reservation, trace: TraceContext
     let debit_account_id = reservation.credit.debit_account_id;
     let operation = Operation::Command { command: message(reservation), wait_ms: 0 };
     let started = Instant::now();
-    let called = node.directory.call(context, operation).await;
+    // With nobody there to take it, the outbox waits better than a task does.
+    let called = match operation.place().is_some_and(|(region, slot)| node.directory.reaches(region, slot)) {
+        true => node.directory.call(context, operation).await,
+        false => Err(CallError::NotApplied),
+    };
     let error = match called {
         Ok(routed) => match routed.answer {
             Answer::Decision { decision, shard } => {
@@ -56,7 +61,7 @@ async fn attempt(node: &Arc<Node>, reservation: Reservation, trace: TraceContext
             error.to_string()
         }
     };
-    tracing::info!(transfer_id = %id, trace_id = %format_args!("{:032x}", trace.trace_id), error, "a message will be sent again");
+    tracing::debug!(transfer_id = %id, trace_id = %format_args!("{:032x}", trace.trace_id), error, "a message will be sent again");
     node.note_failure(id, error);
 }
 

@@ -28,9 +28,10 @@ pub async fn sweep(node: Arc<Node>) {
 
 /// How many were claimed.
 async fn sweep_once(node: &Arc<Node>) -> Result<i64, ReadError> {
-    let mut client = node.pool.get().await?;
+    let mut client = node.outbox_pool.get().await?;
     let failures = std::mem::take(&mut *node.failures.lock().unwrap_or_else(PoisonError::into_inner));
-    if !failures.is_empty() {
+    if let Some((id, error)) = failures.first() {
+        tracing::warn!(count = failures.len(), transfer_id = %id, error, "messages will be sent again");
         outbox::note_failures(&client, &failures).await?;
     }
     let due = outbox::claim(&mut client, CLAIM_MAX, node.shard, &node.saga).await?;

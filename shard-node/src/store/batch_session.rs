@@ -1,6 +1,7 @@
 //! The one connection of a lane, and a batch's transaction on it: two flushes, two round trips.
 
 use super::codes::Unreadable;
+use super::connect::BARRIER;
 use super::fence::{self, Fenced};
 use super::load::{self, Wanted};
 use super::save::{self, Stamp};
@@ -31,6 +32,10 @@ pub enum BatchError {
     /// A row cannot be understood: run them one by one.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    /// The server is there and will not do it (a full disk, a damaged page): run them one by one, so that those
+    /// it does take go on.
+    #[error("PostgreSQL is not able to run the batch")]
+    Unable(#[source] Error),
     /// The connection broke. If the commit was on its way, nobody knows: connect and run it again, the keys
     /// and the inbox make that safe.
     #[error("the connection broke")]
@@ -51,14 +56,17 @@ impl BatchError {
         if again.contains(state) {
             return BatchError::Conflict(error);
         }
-        let no_partition = error.as_db_error().is_some_and(|db| db.message().contains("no partition of relation"));
+        // A row that fits no partition violates a check that has no name.
+        let no_partition = error.as_db_error().is_some_and(|db| db.constraint().is_none());
         if *state == SqlState::CHECK_VIOLATION && no_partition {
             return BatchError::NoPartition(error);
         }
         match state.code().get(..2) {
             // Data exceptions and violated constraints are of the operations' own making.
             Some("22" | "23") => BatchError::Data(error),
-            _ => BatchError::Broken(error),
+            // The connection or its server is going away, or has become a standby.
+            Some("08" | "25" | "57") => BatchError::Broken(error),
+            _ => BatchError::Unable(error),
         }
     }
 }
@@ -128,14 +136,13 @@ pub struct BatchSession {
 }
 
 impl BatchSession {
-    /// Connects, prepares every statement, and makes one commit of its own: what a crash left visible may not
-    /// have reached the synchronous standby, and this commit waits until it has.
+    /// Connects, waits for the barrier, and prepares every statement.
     ///
     /// # Errors
     /// The server cannot be reached or takes no writes.
     pub async fn open(config: &tokio_postgres::Config, writer: i32, saga: SagaConfig) -> Result<Self, Error> {
         let client = connect(config).await?;
-        client.execute("UPDATE fence SET barrier_at = clock_timestamp()", &[]).await?;
+        client.batch_execute(BARRIER).await?;
         let statements = Statements::prepare(&client).await?;
         Ok(BatchSession { client, statements, writer, saga })
     }

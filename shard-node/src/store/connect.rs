@@ -14,6 +14,10 @@ const SESSION: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET 
      SET synchronous_commit = on; SET jit = off; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '30s'; SET timezone = 'UTC'";
 
+/// A commit of a new connection's own: what a crash left visible may not have reached the synchronous standby, and
+/// this commit waits until it has. Nothing is answered over the connection before.
+pub(super) const BARRIER: &str = "UPDATE fence SET barrier_at = clock_timestamp()";
+
 /// One connection, driven in the background until it breaks or the client is dropped.
 ///
 /// # Errors
@@ -38,7 +42,10 @@ pub fn pool(config: &PostgresConfig) -> Result<Pool, deadpool_postgres::BuildErr
         Manager::from_config(config.connect.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     let patience = Some(Duration::from_secs(2));
     let prepare_session = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
-        Box::pin(async move { client.batch_execute(SESSION).await.map_err(HookError::Backend) })
+        Box::pin(async move {
+            client.batch_execute(SESSION).await.map_err(HookError::Backend)?;
+            client.batch_execute(BARRIER).await.map_err(HookError::Backend)
+        })
     });
     Pool::builder(manager)
         .max_size(config.pool_size)

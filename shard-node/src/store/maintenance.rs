@@ -1,7 +1,7 @@
 //! Forgetting old idempotency keys.
 
-use super::from_micros;
 use super::reading::ReadError;
+use super::{fence, from_micros};
 use ledger::Timestamp;
 
 /// A key is kept until its transfer has been terminal for the whole time of retention; an open transfer keeps it.
@@ -16,8 +16,11 @@ const BATCH: i64 = 1_000;
 
 /// Deletes one batch of keys recorded, and decided upon, before the time; how many they were. Fewer than a
 /// thousand means that none is left.
-pub async fn prune_keys(client: &deadpool_postgres::Client, before: Timestamp) -> Result<(u64, bool), ReadError> {
+pub async fn prune_keys(client: &mut deadpool_postgres::Client, before: Timestamp) -> Result<(u64, bool), ReadError> {
     let statement = client.prepare_cached(PRUNE_KEYS).await?;
-    let pruned = client.execute(&statement, &[&from_micros(before), &BATCH]).await?;
+    let transaction = client.transaction().await?;
+    transaction.execute(fence::HOLD, &[&fence::Fenced::lock_number()]).await?;
+    let pruned = transaction.execute(&statement, &[&from_micros(before), &BATCH]).await?;
+    transaction.commit().await?;
     Ok((pruned, pruned >= BATCH.unsigned_abs()))
 }

@@ -25,7 +25,7 @@ pub(super) const TERMINAL_TRANSFER: &str = "SELECT transfers.id, kind, state, re
      WHERE transfers.id = $1";
 
 /// Open transfers in one answer at most.
-const OPEN_TRANSFERS_MAX: i64 = 1_000;
+const OPEN_TRANSFERS_MAX: i64 = 500;
 
 /// A read failed.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +51,9 @@ pub async fn accounts(
     Ok(load::accounts(&rows)?)
 }
 
-/// The statement of [`accounts`], prepared on a connection of the caller's own.
+/// The statement of [`accounts`], prepared on a new connection of the caller's own, once its barrier is passed.
 pub async fn prepare_accounts(client: &tokio_postgres::Client) -> Result<tokio_postgres::Statement, Error> {
+    client.batch_execute(super::connect::BARRIER).await?;
     client.prepare(ACCOUNTS).await
 }
 
@@ -76,7 +77,7 @@ pub async fn accounts_of_user(
     Ok(rows.iter().map(load::account).collect::<Result<_, _>>()?)
 }
 
-/// The open transfers of a debit account, oldest first; a thousand at most.
+/// The open transfers of a debit account, oldest first; five hundred at most.
 pub async fn open_transfers(
     client: &deadpool_postgres::Client,
     debit: AccountId,

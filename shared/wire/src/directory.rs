@@ -109,6 +109,11 @@ impl Directory {
             .all(|shard| view.links.get(&shard.id).is_some_and(|links| links.iter().any(Link::is_up)))
     }
 
+    /// Whether the owner of the slot can be called right now.
+    pub fn reaches(&self, region: RegionCode, slot: Slot) -> bool {
+        self.owner_link(region, slot).is_some()
+    }
+
     /// Asks the owner of the operation's slot, following the slot if it has moved and sending again what
     /// may be sent again, until the call's time is up.
     ///

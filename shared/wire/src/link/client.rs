@@ -200,14 +200,18 @@ async fn write_calls(mut writer: impl AsyncWrite + Unpin, mut waiting: mpsc::Rec
             received = waiting.recv_many(&mut batch, 256), if open => open = received > 0,
             _ = ping.tick() => {}
         }
-        let requests =
-            batch.drain(..).map(|outgoing: Outgoing| Request::Call(flight.register(outgoing.answer), outgoing.call));
-        let encoded: Result<(), _> = match requests.len() {
-            0 => frame::encode(&Request::Ping, &mut buffer),
-            _ => requests.into_iter().try_for_each(|request| frame::encode(&request, &mut buffer)),
-        };
-        if let Err(error) = encoded {
-            return tracing::error!(%error, "a call was not encoded");
+        if batch.is_empty()
+            && let Err(error) = frame::encode(&Request::Ping, &mut buffer)
+        {
+            return tracing::error!(%error, "a ping was not encoded");
+        }
+        for Outgoing { call, answer } in batch.drain(..) {
+            let number = flight.register(answer);
+            if let Err(error) = frame::encode(&Request::Call(number, call), &mut buffer) {
+                // Its caller's trouble alone: the link goes on.
+                tracing::error!(%error, "a call was not encoded");
+                flight.complete(number, Answer::Internal);
+            }
         }
         if writer.write_all(&buffer).await.is_err() {
             return;

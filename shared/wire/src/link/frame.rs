@@ -21,9 +21,17 @@ pub enum FrameError {
     Unencodable(#[source] postcard::Error),
 }
 
-/// Appends one frame.
+/// Appends one frame; nothing, if there is an error.
 pub(super) fn encode(message: &impl Serialize, buffer: &mut BytesMut) -> Result<(), FrameError> {
     let start = buffer.len();
+    let appended = append(message, buffer, start);
+    if appended.is_err() {
+        buffer.truncate(start);
+    }
+    appended
+}
+
+fn append(message: &impl Serialize, buffer: &mut BytesMut, start: usize) -> Result<(), FrameError> {
     buffer.put_u32_le(0);
     postcard::to_io(message, (&mut *buffer).writer()).map_err(FrameError::Unencodable)?;
     let length = buffer.len() - start - 4;
@@ -73,6 +81,16 @@ mod tests {
             }
             assert_eq!(found, ["one", "two", ""]);
         }
+    }
+
+    #[test]
+    fn what_does_not_fit_leaves_nothing_behind() {
+        let mut buffer = BytesMut::new();
+        encode(&"before", &mut buffer).expect("fits");
+        let before = buffer.clone();
+        let error = encode(&"x".repeat(FRAME_BYTES_MAX), &mut buffer).expect_err("too long");
+        assert!(matches!(error, FrameError::TooLong(_)));
+        assert_eq!(buffer, before);
     }
 
     #[test]

@@ -6,8 +6,12 @@ use crate::operation::Call;
 use bytes::BytesMut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
+
+/// A caller pings every second; one that has been silent for this long is gone, however its host went.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// Answers calls. Must not block; it may answer at once or hand the replier on.
 pub trait Handler: Send + Sync + 'static {
@@ -81,9 +85,9 @@ async fn take_calls(
     loop {
         buffer.reserve(16 * 1024);
         // A broken connection ends the same way as a closed one: the peer finds out what happened.
-        match reader.read_buf(&mut buffer).await {
-            Ok(0) | Err(_) => return Ok(()),
-            Ok(_) => {}
+        match tokio::time::timeout(SILENCE_MAX, reader.read_buf(&mut buffer)).await {
+            Ok(Ok(0) | Err(_)) | Err(_) => return Ok(()),
+            Ok(Ok(_)) => {}
         }
         while let Some(request) = frame::decode::<Request>(&mut buffer)? {
             match request {
@@ -99,6 +103,18 @@ async fn take_calls(
                 }
             }
         }
+    }
+}
+
+/// An answer that does not fit a frame is its caller's trouble alone: the link goes on.
+fn write_or_excuse(response: &Response, buffer: &mut BytesMut) -> Result<(), FrameError> {
+    let Err(error) = frame::encode(response, buffer) else {
+        return Ok(());
+    };
+    tracing::error!(error = &error as &dyn std::error::Error, "an answer was not encoded");
+    match response {
+        Response::Answer(number, _) => frame::encode(&Response::Answer(*number, Box::new(Answer::Internal)), buffer),
+        Response::Pong | Response::GoAway => Err(error),
     }
 }
 
@@ -124,8 +140,7 @@ async fn write_answers(
             }
         }
         for response in batch.drain(..) {
-            if let Err(error) = frame::encode(&response, &mut buffer) {
-                tracing::error!(error = &error as &dyn std::error::Error, "an answer was not encoded");
+            if write_or_excuse(&response, &mut buffer).is_err() {
                 return;
             }
         }
