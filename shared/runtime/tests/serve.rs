@@ -206,6 +206,10 @@ async fn connection_over_the_limit_is_answered_503_and_closed() {
     }
     let problem: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!(problem["code"], "overloaded");
+    let request_id: uuid::Uuid = problem["request_id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(request_id.get_version_num(), 7);
+    assert!(head.contains(&format!("X-Request-Id: {request_id}\r\n")), "{head}");
+    assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{head}");
     first.write_all(GET.as_bytes()).await.unwrap();
     assert!(read_answer(&mut first).await.starts_with("HTTP/1.1 200"));
 }

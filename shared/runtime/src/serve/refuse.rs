@@ -21,9 +21,10 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// How much of its request is read and thrown away.
 const DISCARDED_BYTES_MAX: u64 = 65_536;
 
+/// All of the body but the request id and what ends it.
 const BODY: &str = concat!(
     r#"{"type":"/problems/overloaded","title":"Overloaded","status":503,"#,
-    r#""detail":"too many connections","code":"overloaded","retry":"same_key"}"#,
+    r#""detail":"too many connections","code":"overloaded","retry":"same_key","request_id":"#,
 );
 
 /// The refusals of one listener.
@@ -58,12 +59,15 @@ async fn refuse(stream: TcpStream, _place: Place) {
 }
 
 async fn answer(mut stream: TcpStream) -> io::Result<()> {
-    let head = format!(
+    let request_id = uuid::Uuid::now_v7();
+    let body = format!("{BODY}\"{request_id}\"}}");
+    let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n\
-         Retry-After: 1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{BODY}",
-        BODY.len()
+         Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: {request_id}\r\n\
+         Retry-After: 1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
     );
-    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await?;
     // Closing with unread bytes would reset the connection and destroy the answer on its way.
     let mut request = stream.take(DISCARDED_BYTES_MAX);
