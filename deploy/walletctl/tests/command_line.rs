@@ -56,7 +56,8 @@ impl Drop for Downed<'_> {
 #[test]
 fn wrong_usage_has_its_own_exit_status() {
     let temp = tempfile::tempdir().unwrap();
-    let wrong: [&[&str]; 9] = [
+    let too_long = "u".repeat(129);
+    let wrong: [&[&str]; 11] = [
         &[],
         &["upp"],
         &["up", "--no-such-option"],
@@ -64,12 +65,16 @@ fn wrong_usage_has_its_own_exit_status() {
         &["up", "--regions", "SG"],
         &["up", "--yes"],
         &["session", "add", "--user", ""],
+        &["session", "add", "--user", "a\nb"],
+        &["session", "add", "--user", &too_long],
         &["session", "add", "--user", "yunus", "--ttl", "soon"],
         &["session", "revoke"],
     ];
     for arguments in wrong {
         assert_eq!(code(&run(temp.path(), arguments)), 2, "{arguments:?}");
     }
+    let told = run(temp.path(), &["session", "add", "--user", &too_long]);
+    assert!(err(&told).contains("1 to 128 bytes"), "{}", err(&told));
     assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 0);
 }
 

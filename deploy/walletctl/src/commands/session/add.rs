@@ -5,13 +5,14 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::ValueEnum;
 use jiff::Timestamp;
+use ledger::{USER_ID_BYTES_MAX, UserId};
 use local_cluster::session::{Session, new_token};
 use serde_json::json;
 
 use super::targets::Targets;
 use crate::GlobalOptions;
 use crate::duration;
-use crate::outcome::{Outcome, UsageError};
+use crate::outcome::Outcome;
 use crate::output::{print, print_json};
 
 /// Make a session and print its token, once
@@ -20,8 +21,8 @@ use crate::output::{print, print_json};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Add {
     /// Who the token speaks for
-    #[arg(long, value_name = "ID")]
-    user: String,
+    #[arg(long, value_name = "ID", value_parser = user_id)]
+    user: UserId,
 
     /// What it may do
     #[arg(long, value_delimiter = ',', default_value = "wallet")]
@@ -33,6 +34,12 @@ pub(crate) struct Add {
 
     #[command(flatten)]
     targets: Targets,
+}
+
+/// As routers read it: they know nobody by any other.
+fn user_id(text: &str) -> Result<UserId, String> {
+    let rule = format!("a user id has 1 to {USER_ID_BYTES_MAX} bytes and no control characters");
+    text.parse().map_err(|_| rule)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,7 +61,7 @@ impl Scope {
 
 impl Add {
     pub(crate) async fn run(self, options: &GlobalOptions) -> Result<Outcome> {
-        let session = self.session()?;
+        let session = self.session();
         if options.dry_run {
             let urls = self.targets.urls(options)?.join(", ");
             print(&format!("would add a session of {} in {urls}", session.user_id))?;
@@ -78,13 +85,10 @@ impl Add {
         Ok(Outcome::Fine)
     }
 
-    fn session(&self) -> Result<Session> {
-        if self.user.trim().is_empty() || self.user.len() > 255 || self.user.chars().any(char::is_control) {
-            return Err(UsageError("--user takes 1 to 255 bytes without control characters".to_owned()).into());
-        }
+    fn session(&self) -> Session {
         let mut scopes: Vec<String> = self.scope.iter().map(|scope| scope.as_str().to_owned()).collect();
         scopes.sort_unstable();
         scopes.dedup();
-        Ok(Session { user_id: self.user.clone(), scopes })
+        Session { user_id: self.user.to_string(), scopes }
     }
 }
