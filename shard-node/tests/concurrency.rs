@@ -49,6 +49,7 @@ fn trials(stage: Stage) -> Vec<Trial> {
         opposite_transfers_both_succeed,
         an_account_drained_from_many_sides_is_never_overdrawn,
         one_key_for_fifty_different_requests_takes_effect_once,
+        a_shard_node_that_is_stopped_leaves_no_request_without_its_answer,
     ]
 }
 
@@ -151,5 +152,39 @@ async fn an_account_drained_from_many_sides_is_never_overdrawn(world: &World) ->
     ensure!(account["balance"] == 2 && account["reserved"] == 0, "{account}");
     let last = world.history(&full).await?.pop().context("there are entries")?;
     ensure!(last["balance_after"] == 2, "{last}");
+    Ok(())
+}
+
+async fn a_shard_node_that_is_stopped_leaves_no_request_without_its_answer(world: &World) -> Result<()> {
+    let holders = holders(world, "drain-node", 2, 100_000).await?;
+    let router = routers(world, "sg")?[0];
+    let stopped = std::cell::Cell::new(false);
+    let clients = (0..8).map(|client| {
+        let (holders, stopped) = (&holders, &stopped);
+        async move {
+            let mut answered = 0;
+            while !stopped.get() {
+                let key = format!("drain-node-{client}-{answered}");
+                let wish = Wish { key: &key, debit: &holders[0], credit: &holders[1], amount: 1 };
+                let answer = world.ask(router, wish).await?;
+                // Who waits for another shard's decision is told that it is pending, rather than kept.
+                ensure!(answer.status == 201 || answer.status == 202, "{key}: {} {}", answer.status, answer.body);
+                answered += 1;
+            }
+            Ok::<_, anyhow::Error>(answered)
+        }
+    });
+    let name: local_cluster::ProcessName = "shard-node-1".parse()?;
+    let restart = async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        let restarted = world.cluster.restart(&name).await;
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        stopped.set(true);
+        restarted
+    };
+    let (answered, ()) = futures_util::future::try_join(try_join_all(clients), restart).await?;
+    ensure!(answered.iter().sum::<i32>() > 50, "only {answered:?} were asked");
+    let log = std::fs::read_to_string(world.cluster.data_dir().log(&name))?;
+    ensure!(!log.contains("links were cut"), "the links were cut rather than drained");
     Ok(())
 }
