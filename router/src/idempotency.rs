@@ -46,6 +46,12 @@ impl IdempotencyKey {
     }
 }
 
+/// The claim of a request that came without a key: only the request itself, when it is sent to a shard once more,
+/// can meet it.
+pub fn claim_without_key(fingerprint: Fingerprint) -> KeyClaim {
+    KeyClaim { hash: KeyHash(rand::random()), fingerprint: fingerprint.finish() }
+}
+
 /// `"abc"` and `abc` are one key; the former is a string of RFC 9651, section 3.3.3.
 fn unquoted(value: &HeaderValue) -> Option<String> {
     let text = value.as_bytes().trim_ascii();
@@ -200,6 +206,13 @@ mod tests {
         let claim = |account| key.claim_for_account("admin", account, Fingerprint::of("deposit")).hash;
         assert_ne!(claim(1), claim(2));
         assert_ne!(claim(1), key.claim("admin", Fingerprint::of("deposit")).hash);
+    }
+
+    #[test]
+    fn requests_without_a_key_never_meet() {
+        let [one, other] = [(); 2].map(|()| claim_without_key(Fingerprint::of("t")));
+        assert_ne!(one.hash, other.hash);
+        assert_eq!(one.fingerprint, other.fingerprint);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::admission::Asked;
 use crate::exchange::Exchange;
-use crate::idempotency::Fingerprint;
+use crate::idempotency::{Fingerprint, claim_without_key};
 use crate::json_body::FieldChecks;
 use crate::refusal::Refusal;
 use crate::reply::{Outcome, Reply, location};
@@ -50,15 +50,20 @@ pub async fn run(exchange: &Exchange<'_>, asked: &Asked<'_>) -> Outcome {
     check(&request)?;
     let command = command(exchange, asked, request)?;
     let operation = Operation::Command { command: Command::CreateAccount(command), wait_ms: 0 };
+    // Of a key that the client knows nothing of, no repeat is told.
+    let has_key = asked.key.is_some();
     match exchange.ask(operation).await? {
         Answer::Account { account, replayed } => {
             let topology = exchange.topology()?;
             let region = topology.region_coded(account.id.region()).map_or("", |region| &region.name);
             let at = location(format!("/v1/accounts/{}", account.id));
             let reply = Reply::json(StatusCode::CREATED, &api::Account::new(account, region))?;
-            Ok(Reply { location: at, replayed, ..reply })
+            Ok(Reply { location: at, replayed: replayed && has_key, ..reply })
         }
-        other => Err(Refusal::from_answer(other)),
+        other => {
+            let refusal = Refusal::from_answer(other);
+            Err(Box::new(Refusal { replayed: refusal.replayed && has_key, ..*refusal }))
+        }
     }
 }
 
@@ -70,7 +75,8 @@ fn check(request: &CreateAccountRequest) -> Result<(), Box<Refusal>> {
     checks.finish()
 }
 
-/// An unknown region is the own region's to refuse, so that the refusal is recorded under the key.
+/// An unknown region is the own region's to refuse, so that the refusal is recorded under the key. There always is
+/// one: whatever is asked again below, no request makes two accounts.
 fn command(
     exchange: &Exchange<'_>,
     asked: &Asked<'_>,
@@ -85,8 +91,12 @@ fn command(
         .optional_text(request.name.as_deref())
         .optional_text(request.region.as_deref());
     let user_id = asked.caller.user_id.clone();
+    let key = match &asked.key {
+        Some(key) => key.claim(user_id.as_str(), fingerprint),
+        None => claim_without_key(fingerprint),
+    };
     Ok(CreateAccount {
-        key: asked.key.as_ref().map(|key| key.claim(user_id.as_str(), fingerprint)),
+        key: Some(key),
         user_id,
         name: request.name.unwrap_or_else(|| USUAL_NAME.to_owned()),
         currency: request.currency,

@@ -273,6 +273,10 @@ async fn other_methods_are_not_allowed(world: World) {
     for (method, path, allow) in cases {
         let answer = crate::client::Call::new(world.sg, method.clone(), path).token(&user).send().await;
         assert_eq!((answer.status, answer.header("allow")), (405, allow), "{method} {path}");
+        // An answer to HEAD has no body.
+        if method != Method::HEAD {
+            assert_eq!(answer.problem(405, "method_not_allowed")["retry"], "never", "{method} {path}");
+        }
     }
 }
 
