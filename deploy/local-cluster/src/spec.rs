@@ -75,7 +75,7 @@ impl ClusterSpec {
             base_port: None,
             routers_per_region: 1,
             replicas_per_shard: 1,
-            currencies: vec![CurrencySpec { code: "SGD".to_owned(), exponent: 0, transfer_amount_max: 999_999 }],
+            currencies: usual_currencies(),
             lifetime: Lifetime::WithThisProgram,
             parts: Parts::All,
             seed: true,
@@ -114,6 +114,17 @@ impl ClusterSpec {
         let planned = State::plan(self, Tools::unknown(), Some(Binaries::unknown()))?;
         config_files::topology(&planned).map(|_| ())
     }
+}
+
+/// Whole and divided ones, so that both are met before production.
+fn usual_currencies() -> Vec<CurrencySpec> {
+    let usual = [("SGD", 0, 999_999), ("EUR", 2, 99_999_999), ("USD", 2, 99_999_999), ("JPY", 0, 99_999_999)];
+    let specs = usual.map(|(code, exponent, transfer_amount_max)| CurrencySpec {
+        code: code.to_owned(),
+        exponent,
+        transfer_amount_max,
+    });
+    specs.into()
 }
 
 #[cfg(test)]

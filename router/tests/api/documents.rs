@@ -26,7 +26,9 @@ async fn currencies_are_listed(world: World) {
     let user = world.user().await;
     for token in [user.as_str(), ADMIN_TOKEN] {
         let currencies = world.get("/v1/currencies").token(token).send().await.expect(200);
-        let sgd = json!({"code": "SGD", "exponent": 0, "transfer_amount_max": 999_999});
-        assert_eq!(currencies, json!({"items": [sgd]}));
+        let expected = [("SGD", 0, 999_999), ("EUR", 2, 99_999_999), ("USD", 2, 99_999_999), ("JPY", 0, 99_999_999)];
+        let expected = expected
+            .map(|(code, exponent, max)| json!({"code": code, "exponent": exponent, "transfer_amount_max": max}));
+        assert_eq!(currencies, json!({"items": expected}));
     }
 }

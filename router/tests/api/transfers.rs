@@ -13,6 +13,8 @@ crate::facts![
     account_cannot_pay_itself,
     absent_credit_account_is_refused_for_good,
     absent_debit_account_is_not_found,
+    another_currency_is_refused_for_good,
+    largest_amount_is_another_in_another_currency,
     long_message_is_refused_for_good,
     optional_texts_may_be_null,
     preferred_wait_is_applied_and_nonsense_ignored,
@@ -104,6 +106,49 @@ async fn absent_debit_account_is_not_found(world: World) {
             body["amount"] = json!(1);
             send(&world, &holder, &body).await.problem(404, "not_found");
         }
+    }
+}
+
+async fn another_currency_is_refused_for_good(world: World) {
+    let holder = world.holder(10).await;
+    // The accounts of one user in one region share a slot, and so a shard.
+    let near = world.open_in(&holder.user, "sg", "EUR").await;
+    let stranger = world.user().await;
+    let far = [world.open_in(&stranger, "sg", "USD").await, world.open_in(&stranger, "eu", "JPY").await];
+    for id in [&[near][..], &far].concat() {
+        let key = fresh("key");
+        for replayed in [false, true] {
+            let body = json!({"debit_account_id": holder.id, "credit_account_id": id, "amount": 1});
+            let answer = world.post("/v1/transfers").token(&holder.user).key(&key).json(&body).send().await;
+            let problem = answer.problem(422, "currency_mismatch");
+            assert_eq!((&problem["retry"], answer.is_replayed()), (&json!("never"), replayed), "{id}");
+            let path = format!("/v1/transfers/{}", problem["transfer_id"].as_str().expect("an id"));
+            let transfer = world.get(path).token(&holder.user).send().await.expect(200);
+            assert_eq!(transfer["reason"], "currency_mismatch", "{id}");
+            // The other region's shard refuses after the amount was set aside here.
+            let expected: &[&str] = match id {
+                id if id == near => &["rejected"],
+                id if id == far[1] => &["released"],
+                _ => &["rejected", "released"],
+            };
+            assert!(expected.iter().any(|state| transfer["state"] == *state), "{transfer}");
+        }
+    }
+    let account = world.account(&holder).await;
+    assert_eq!((&account["balance"], &account["reserved"]), (&json!(10), &json!(0)));
+    // To the user, not to one account: there is none that could take it.
+    let body = json!({"debit_account_id": holder.id, "credit_user_id": stranger, "amount": 1});
+    send(&world, &holder, &body).await.problem(422, "credit_user_not_found");
+}
+
+async fn largest_amount_is_another_in_another_currency(world: World) {
+    let (user, other) = (world.user().await, world.user().await);
+    for currency in ["EUR", "JPY"] {
+        let from = Holder { id: world.open_in(&user, "sg", currency).await, user: user.clone() };
+        let to = world.open_in(&other, "eu", currency).await;
+        world.deposit(from.id, 100_000_000).await;
+        world.transfer(&from, to, 100_000_000).await.problem(422, "amount_out_of_range");
+        assert_eq!(world.transfer(&from, to, 99_999_999).await.expect(201)["currency"], currency);
     }
 }
 

@@ -88,7 +88,12 @@ impl World {
 
     /// A new account of a user.
     pub(crate) async fn open(&self, user: &str, region: &str) -> u64 {
-        let body = json!({"currency": "SGD", "region": region});
+        self.open_in(user, region, "SGD").await
+    }
+
+    /// A new account of a user in a currency.
+    pub(crate) async fn open_in(&self, user: &str, region: &str, currency: &str) -> u64 {
+        let body = json!({"currency": currency, "region": region});
         let account = self.post("/v1/accounts").token(user).json(&body).send().await.expect(201);
         account["id"].as_u64().expect("an id")
     }
