@@ -83,8 +83,11 @@ impl ProcessIdentity {
     }
 
     /// Proportional memory (PSS) of the process and all its descendants in bytes: what it would free by ending.
-    /// `None` where the kernel does not tell, as for another user's process.
+    /// `None` if it is gone, and where the kernel does not tell, as for another user's process.
     pub fn memory_bytes(&self) -> Option<u64> {
+        if !self.is_alive() {
+            return None;
+        }
         tree(self.pid).into_iter().map(pss_bytes).sum()
     }
 }
@@ -131,8 +134,15 @@ fn tree(root: u32) -> Vec<u32> {
     found
 }
 
+/// One that has ended since it was listed holds nothing any more.
 fn pss_bytes(pid: u32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let text = match std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) {
+        Ok(text) => text,
+        Err(error) => {
+            let errno = error.raw_os_error().map(Errno::from_raw);
+            return matches!(errno, Some(Errno::ENOENT | Errno::ESRCH)).then_some(0);
+        }
+    };
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
