@@ -9,6 +9,7 @@ use local_cluster::session::{Session, Sessions, new_token};
 
 /// The users' tokens, and the regions that know them. Nobody else learns a token.
 pub struct Visitors {
+    redis: Vec<String>,
     regions: Vec<Sessions>,
     tokens: Vec<String>,
 }
@@ -20,7 +21,7 @@ impl Visitors {
     /// One cannot be reached.
     pub async fn connect(redis: &[String]) -> Result<Self> {
         let regions = try_join_all(redis.iter().map(|url| Sessions::connect(url))).await?;
-        Ok(Self { regions, tokens: vec![] })
+        Ok(Self { redis: redis.to_vec(), regions, tokens: vec![] })
     }
 
     /// Gives a user a session in every region, and returns the `Authorization` header that goes with it.
@@ -37,13 +38,15 @@ impl Visitors {
         Ok(header)
     }
 
-    /// Revokes every session that was given.
+    /// Revokes every session that was given, over new connections: those of the beginning may not have outlived the
+    /// load.
     ///
     /// # Errors
     /// A Redis does not answer, or refuses; the sessions then end by themselves.
-    pub async fn dismiss(mut self) -> Result<()> {
-        let tokens = &self.tokens;
-        let regions = self.regions.iter_mut().map(async |region| {
+    pub async fn dismiss(self) -> Result<()> {
+        let Self { redis, tokens, .. } = &self;
+        let regions = redis.iter().map(async |url| {
+            let mut region = Sessions::connect(url).await?;
             for token in tokens {
                 region.revoke(token).await?;
             }

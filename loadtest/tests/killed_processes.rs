@@ -3,7 +3,9 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use local_cluster::{Cluster, ClusterSpec, Signal};
+use audit::{Limits, Report, ShardTarget, audit};
+use local_cluster::{Cluster, ClusterSpec, Role, Signal};
+use placement::ShardId;
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -17,7 +19,7 @@ async fn wallet_keeps_its_word_when_processes_are_killed() {
         "run",
         "--accounts=80",
         "--users=40",
-        "--duration=12",
+        "--duration=16",
         "--clients=16",
         "--timeout-ms=2000",
         "--json",
@@ -28,14 +30,21 @@ async fn wallet_keeps_its_word_when_processes_are_killed() {
         command.arg("--redis").arg(cluster.redis_url(&region).unwrap());
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let load = command.spawn().unwrap();
+    let mut load = command.spawn().unwrap();
+    transfers_come(&cluster).await;
 
-    for name in ["shard-node-1", "postgres-2", "router-sg", "shard-node-3", "postgres-4"] {
+    for name in ["shard-node-1", "postgres-2", "redis-sg", "router-sg", "shard-node-3", "postgres-4"] {
         // Between two failures the load is to find its way back; nothing is waited for that could be awaited.
         tokio::time::sleep(Duration::from_secs(1)).await;
         let name = name.parse().unwrap();
         cluster.kill(&name, Signal::SIGKILL).await.unwrap();
         cluster.restart(&name).await.unwrap();
+        if name.role() == Role::Redis {
+            // No false alarm while money moves.
+            let during = audited(&cluster).await;
+            assert!(during.holds, "broken: {:?}", during.broken().collect::<Vec<_>>());
+            assert!(load.try_wait().unwrap().is_none(), "the load was over before the audit");
+        }
     }
 
     let output = load.wait_with_output().await.unwrap();
@@ -45,5 +54,29 @@ async fn wallet_keeps_its_word_when_processes_are_killed() {
     assert_eq!(summary["proof"]["holds"], true, "{summary:#}");
     assert!(summary["counts"]["failures"].as_u64().unwrap() > 0, "the load did not notice: {summary:#}");
     assert!(summary["proof"]["posted"].as_u64().unwrap() > 0);
+    let after = audited(&cluster).await;
+    assert!(after.holds, "broken: {:?}", after.broken().collect::<Vec<_>>());
     cluster.stop(&mut |_| ()).await.unwrap();
+}
+
+fn targets(cluster: &Cluster) -> Vec<ShardTarget> {
+    let shards = cluster.topology().unwrap().shards.into_iter().map(|shard| shard.id);
+    let postgres = |shard: ShardId| cluster.shard_postgres_url(shard.get()).unwrap().parse().unwrap();
+    shards.map(|shard| ShardTarget { shard, postgres: postgres(shard) }).collect()
+}
+
+async fn audited(cluster: &Cluster) -> Report {
+    audit(&targets(cluster), &Limits::default(), &|_| ()).await.unwrap()
+}
+
+/// Waits until accounts are open and the load's own transfers arrive.
+async fn transfers_come(cluster: &Cluster) {
+    let client = audit::connect(&targets(cluster)[0]).await.unwrap();
+    let sent = "SELECT FROM transfers WHERE kind = 0 LIMIT 1";
+    let come = async {
+        while client.query(sent, &[]).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), come).await.expect("transfers");
 }
