@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,9 @@ impl Binaries {
         }
         if let Some(build) = Build::for_output(&beside) {
             progress(Event::Building);
+            let began = Instant::now();
             build.run(quiet).await?;
+            progress(Event::Built { took: began.elapsed() });
         }
         Self::without_build(&beside)
             .with_context(|| format!("router and shard-node are neither in {} nor in PATH", beside.display()))
@@ -91,7 +94,7 @@ impl Build {
 
     async fn run(&self, quiet: bool) -> Result<()> {
         let mut command = tokio::process::Command::new(&self.cargo);
-        command.args(["build", "--package", "router", "--package", "shard-node"]).args(self.profile_arguments());
+        command.args(["build", "--bin", "router", "--bin", "shard-node"]).args(self.profile_arguments());
         if let Some(target) = self.output.parent() {
             command.arg("--target-dir").arg(target);
         }
