@@ -1,6 +1,7 @@
 //! What a caller is told while a cluster starts and stops.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::name::{Process, ProcessName};
 use crate::tools::Tools;
@@ -17,6 +18,11 @@ pub enum Event {
     ToolsFound(Tools),
     /// The workspace is being built.
     Building,
+    /// It is built.
+    Built {
+        /// How long that took.
+        took: Duration,
+    },
     /// Processes of an earlier run are still there and are being stopped.
     StoppingLeftovers {
         /// Which ones.
@@ -70,6 +76,7 @@ impl fmt::Display for Event {
                 tools.redis_version
             ),
             Self::Building => write!(f, "building router and shard-node"),
+            Self::Built { took } => write!(f, "built in {:.1} s", took.as_secs_f64()),
             Self::StoppingLeftovers { names } => {
                 write!(f, "an earlier run left processes behind, stopping them: {}", join(names.iter()))
             }

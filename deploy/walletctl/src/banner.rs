@@ -1,5 +1,6 @@
 //! What `up` says when everything is ready.
 
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,18 +11,37 @@ use serde_json::{Value, json};
 use crate::first_check;
 use crate::output::table;
 
+/// How long a start took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Took {
+    /// Building our own programs; `None` if there was nothing to build from.
+    pub(crate) build: Option<Duration>,
+    /// All else.
+    pub(crate) rest: Duration,
+}
+
 /// A cluster that has just become ready.
 pub(crate) struct Banner {
     accounts: Vec<SeededAccount>,
     verified: String,
     routers: Vec<(String, String)>,
-    took: Duration,
+    took: Took,
     ending: String,
+}
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} s", self.rest.as_secs_f64())?;
+        match self.build {
+            Some(build) => write!(f, " after a build of {:.1} s", build.as_secs_f64()),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Banner {
     /// Asks the cluster for what there is to say.
-    pub(crate) async fn of(cluster: &Cluster, took: Duration, ending: String) -> Result<Self> {
+    pub(crate) async fn of(cluster: &Cluster, took: Took, ending: String) -> Result<Self> {
         let accounts = cluster.seeded_accounts().await?;
         let regions = cluster.regions().into_iter();
         let routers = regions.map(|region| Ok((cluster.router_url(&region)?, region))).map(|pair: Result<_>| {
@@ -47,11 +67,11 @@ impl Banner {
         });
         let (_, first) = self.routers.first().context("a cluster has a router")?;
         Ok(format!(
-            "\n{}\noperator's token: {ADMIN_TOKEN}\nverify: {}\n\ntry:\n{}\ndocs: {first}/docs\nready in {:.1} s; {}",
+            "\n{}\noperator's token: {ADMIN_TOKEN}\nverify: {}\n\ntry:\n{}\ndocs: {first}/docs\nready in {}; {}",
             table(&header, rows),
             self.verified,
             self.examples()?.join("\n"),
-            self.took.as_secs_f64(),
+            self.took,
             self.ending
         ))
     }
@@ -88,7 +108,14 @@ impl Banner {
                 json!({"user_id": user_id, "token": user_id, "region": region, "id": id, "balance": balance})
             })
             .collect();
-        json!({"routers": routers, "accounts": accounts, "verify": self.verified, "ready_seconds": self.took.as_secs_f64()})
+        let build_seconds = self.took.build.map(|build| build.as_secs_f64());
+        json!({
+            "routers": routers,
+            "accounts": accounts,
+            "verify": self.verified,
+            "build_seconds": build_seconds,
+            "ready_seconds": self.took.rest.as_secs_f64(),
+        })
     }
 
     fn account(&self, user_id: &str) -> Result<&SeededAccount> {

@@ -2,13 +2,13 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use local_cluster::{Cluster, ClusterSpec, DEFAULT_BASE, DataDir, Lifetime, Preview, State};
+use local_cluster::{Cluster, ClusterSpec, DEFAULT_BASE, DataDir, Event, Lifetime, Preview, State};
 
 use crate::GlobalOptions;
-use crate::banner::Banner;
+use crate::banner::{Banner, Took};
 use crate::display::Display;
 use crate::interrupt::Interrupts;
 use crate::outcome::{Outcome, UsageError};
@@ -21,7 +21,7 @@ use crate::output::{print, print_json};
 /// Ctrl-C and then stops everything; data stays, and the next start continues with it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Up {
-    /// Return when everything is ready; `walletctl down` stops it
+    /// Return when everything is ready; `walletctl down` stops it, and nothing restarts what dies meanwhile
     #[arg(long)]
     detach: bool,
 
@@ -34,7 +34,7 @@ pub(crate) struct Up {
     regions: Option<Vec<String>>,
 
     /// Shards in each region [default: 2]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     shards_per_region: Option<u16>,
 
     /// Delete the data of the last time first
@@ -48,7 +48,6 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) async fn run(self, options: &GlobalOptions) -> Result<Outcome> {
-        let started = Instant::now();
         let spec = self.spec(&options.data_dir)?;
         spec.check().map_err(|error| UsageError(format!("{error:#}")))?;
         if options.dry_run {
@@ -57,12 +56,15 @@ impl Up {
         if self.fresh {
             confirm_deletion(&options.data_dir, self.yes)?;
         }
+        // From here on nobody is asked anything.
+        let began = Instant::now();
         let mut interrupts = Interrupts::listen()?;
         let mut display = Display::new();
-        let Some(cluster) = start(spec, &mut display, &mut interrupts, options).await? else {
+        let Some((cluster, build)) = start(spec, &mut display, &mut interrupts, options).await? else {
             return Ok(Outcome::NotWell);
         };
-        announce(&cluster, started, self.ending(options), options).await?;
+        let took = Took { build, rest: began.elapsed().saturating_sub(build.unwrap_or_default()) };
+        announce(&cluster, took, self.ending(options), options).await?;
         if self.detach {
             return Ok(Outcome::Fine);
         }
@@ -90,8 +92,13 @@ impl Up {
 
     fn ending(&self, options: &GlobalOptions) -> String {
         let data_dir = options.data_dir.display();
-        let how = if self.detach { "`walletctl down`" } else { "Ctrl-C" };
-        format!("{how} stops, data stays in {data_dir}/")
+        match self.detach {
+            true => format!(
+                "`walletctl down` stops, data stays in {data_dir}/\nnothing restarts what dies now; `walletctl up` \
+                 without --detach does"
+            ),
+            false => format!("Ctrl-C stops, data stays in {data_dir}/"),
+        }
     }
 }
 
@@ -100,22 +107,28 @@ fn last_state(data_dir: &Path) -> Result<Option<State>> {
     Ok(found.flatten())
 }
 
-/// Starts the cluster; `None` if that was interrupted.
+/// Starts the cluster and tells how long a build took, if there was one; `None` if that was interrupted.
 async fn start(
     spec: ClusterSpec,
     display: &mut Display,
     interrupts: &mut Interrupts,
     options: &GlobalOptions,
-) -> Result<Option<Cluster>> {
+) -> Result<Option<(Cluster, Option<Duration>)>> {
     let is_detached = spec.lifetime == Lifetime::Detached;
-    let mut report = |event| display.show(&event);
+    let mut build = None;
+    let mut report = |event| {
+        if let Event::Built { took } = &event {
+            build = Some(*took);
+        }
+        display.show(&event);
+    };
     let started = tokio::select! {
         started = Cluster::start(spec, &mut report) => Some(started),
         () = interrupts.next() => None,
     };
     display.finish();
     if let Some(started) = started {
-        return started.map(Some);
+        return started.map(|cluster| Some((cluster, build)));
     }
     display.line("interrupted; stopping what was started");
     // In the foreground, giving up the start has ended everything.
@@ -125,8 +138,8 @@ async fn start(
     Ok(None)
 }
 
-async fn announce(cluster: &Cluster, started: Instant, ending: String, options: &GlobalOptions) -> Result<()> {
-    let banner = Banner::of(cluster, started.elapsed(), ending).await?;
+async fn announce(cluster: &Cluster, took: Took, ending: String, options: &GlobalOptions) -> Result<()> {
+    let banner = Banner::of(cluster, took, ending).await?;
     if options.json { print_json(&banner.json()) } else { print(&banner.text()?) }
 }
 
