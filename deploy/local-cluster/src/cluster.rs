@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use crate::config_files::postgres_url;
 use crate::data_dir::{Claim, DataDir, read_json};
 use crate::event::Event;
+use crate::identity::ProcessIdentity;
 use crate::keeper::Child;
 use crate::name::{Process, ProcessName, Role};
 use crate::scratch::Watchdog;
@@ -76,6 +77,12 @@ impl Cluster {
     /// All processes, whether they run or not.
     pub fn processes(&self) -> Vec<Process> {
         self.locked_state().processes.clone()
+    }
+
+    /// Whether any part of it runs, or a program has it in its foreground.
+    pub fn runs(&self) -> bool {
+        let state = self.locked_state();
+        state.processes.iter().any(Process::is_alive) || state.owner.as_ref().is_some_and(ProcessIdentity::is_alive)
     }
 
     /// The process of that name.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::unistd::Uid;
+use nix::unistd::{Uid, User};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -104,11 +104,7 @@ impl DataDir {
     /// Another program has it.
     pub(crate) fn claim(&self) -> Result<Option<Claim>> {
         let owner = self.root.metadata()?.uid();
-        ensure!(
-            owner == Uid::effective().as_raw(),
-            "{} belongs to user {owner}; run this as that user, or choose another --data-dir",
-            self.root.display()
-        );
+        ensure!(owner == Uid::effective().as_raw(), belongs_to(&self.root, owner));
         let path = self.root.join("lock");
         let file = File::options().create(true).append(true).open(&path);
         let file = file.with_context(|| format!("cannot write {}", path.display()))?;
@@ -172,11 +168,22 @@ impl DataDir {
     }
 }
 
+/// A user's name says more than the number, where there is one.
+fn belongs_to(path: &Path, owner: u32) -> String {
+    let name = User::from_uid(Uid::from_raw(owner)).ok().flatten().map_or_else(|| owner.to_string(), |user| user.name);
+    format!("{} belongs to user {name}; run this as that user, or choose another --data-dir", path.display())
+}
+
 fn look_at(path: &Path) -> Result<Found> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => return Err(error).with_context(|| format!("cannot open {}", path.display())),
+        Err(error) => {
+            let owner = path.metadata().map(|metadata| metadata.uid()).ok();
+            let another = owner.filter(|owner| *owner != Uid::effective().as_raw());
+            let what = another.map_or_else(|| format!("cannot open {}", path.display()), |uid| belongs_to(path, uid));
+            return Err(error).context(what);
+        }
     };
     match fs::read_to_string(path.join("VERSION")) {
         Ok(text) => Ok(match text.trim().strip_prefix("wallet data, format ") {

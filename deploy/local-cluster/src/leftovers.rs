@@ -18,6 +18,8 @@ use crate::stop;
 pub(crate) struct Opened {
     pub(crate) data_dir: DataDir,
     pub(crate) claim: Claim,
+    /// Whether nothing was there before.
+    pub(crate) is_new: bool,
     /// Present if the directory is temporary.
     pub(crate) scratch: Option<Watchdog>,
 }
@@ -34,10 +36,11 @@ pub(crate) async fn open(spec: &ClusterSpec, progress: &mut dyn FnMut(Event)) ->
     if spec.fresh {
         purge(&path, progress).await?;
     }
+    let is_new = !path.exists();
     let data_dir = DataDir::open_or_make(&path)?;
     let claim = claim(&data_dir)?;
     settle(&data_dir, progress).await?;
-    Ok(Opened { data_dir, claim, scratch })
+    Ok(Opened { data_dir, claim, is_new, scratch })
 }
 
 fn temporary() -> Result<(PathBuf, Watchdog)> {

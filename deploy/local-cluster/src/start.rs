@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::binaries::Binaries;
 use crate::cluster::Cluster;
-use crate::data_dir::write_json;
+use crate::data_dir::{DataDir, write_json};
 use crate::event::Event;
 use crate::identity::ProcessIdentity;
 use crate::leftovers::{Opened, open};
@@ -41,13 +41,16 @@ impl Cluster {
             Parts::ServersOnly => None,
         };
         let opened = open(&spec, progress).await?;
-        let state = match State::read(&opened.data_dir)? {
-            Some(state) => state.continued(&spec, tools, binaries)?,
-            None => State::plan(&spec, tools, binaries)?,
+        let (state, topology) = match checked(&spec, &opened.data_dir, tools, binaries) {
+            Ok(checked) => checked,
+            Err(refusal) => {
+                // An empty directory would look like that of a cluster.
+                if opened.is_new {
+                    opened.data_dir.delete().with_context(|| format!("and after this failure: {refusal:#}"))?;
+                }
+                return Err(refusal);
+            }
         };
-        // Servers alone have no shard-nodes that it could list.
-        let topology = state.binaries.is_some().then(|| config_files::topology(&state)).transpose()?;
-        ports::check_free(&state.processes)?;
         let cluster = Self::prepared(&spec, opened, state, topology.as_ref())?;
         match cluster.bring_up(spec.seed, progress).await {
             Ok(()) => Ok(cluster),
@@ -61,7 +64,7 @@ impl Cluster {
 
     /// Writes all files that processes start from.
     fn prepared(spec: &ClusterSpec, opened: Opened, mut state: State, topology: Option<&Topology>) -> Result<Self> {
-        let Opened { data_dir, claim, scratch } = opened;
+        let Opened { data_dir, claim, scratch, is_new: _ } = opened;
         let secrets = Secrets::read_or_make(&data_dir)?;
         config_files::write(&data_dir, &state, &secrets)?;
         // A later topology is in the databases; this is the first one.
@@ -123,6 +126,25 @@ impl Cluster {
         let ready = self.process(&process.name)?;
         events.send(Event::Ready(ready)).await.context("nobody listens to the progress of the start")
     }
+}
+
+/// The state to start with, and the first topology if there are shard-nodes that it could list.
+///
+/// # Errors
+/// The data there is of another cluster, or ports are taken; nothing was changed.
+fn checked(
+    spec: &ClusterSpec,
+    data_dir: &DataDir,
+    tools: Tools,
+    binaries: Option<Binaries>,
+) -> Result<(State, Option<Topology>)> {
+    let state = match State::read(data_dir)? {
+        Some(state) => state.continued(spec, tools, binaries)?,
+        None => State::plan(spec, tools, binaries)?,
+    };
+    let topology = state.binaries.is_some().then(|| config_files::topology(&state)).transpose()?;
+    ports::check_free(&state.processes)?;
+    Ok((state, topology))
 }
 
 /// Runs `work`, passing on what it reports.
