@@ -1,18 +1,23 @@
 //! The shards' databases, for commands that read them.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use audit::{ShardTarget, Survey, connect, survey};
-use futures_util::future::{join_all, try_join_all};
+use anyhow::{Context, Result, bail, ensure};
+use audit::{ShardSurvey, ShardTarget, Survey, connect, survey};
+use futures_util::future::join_all;
 use local_cluster::{Cluster, Role};
 use placement::{AccountId, Epoch, ShardId, Slot};
 use serde::Deserialize;
+use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use crate::GlobalOptions;
 use crate::data_dir_in_use;
+use crate::outcome::Outcome;
+use crate::output::print;
 
 /// Which databases to read. Without it: those of the local cluster.
 #[derive(Debug, Clone, clap::Args)]
@@ -34,10 +39,24 @@ pub(crate) struct ShardAt {
     pub(crate) admin: Vec<SocketAddr>,
 }
 
-/// Connections to all shards, and what these say of themselves.
+/// Connections to the shards that can be read, and what these say of themselves.
 pub(crate) struct Shards {
-    pub(crate) list: Vec<(ShardId, Client)>,
+    list: Vec<(ShardId, Client)>,
     pub(crate) survey: Survey,
+    pub(crate) unread: Vec<Unread>,
+}
+
+/// A shard that cannot be read, and why.
+#[derive(Debug, Clone)]
+pub(crate) struct Unread {
+    shard: ShardId,
+    why: String,
+}
+
+/// What the shards that could be asked have answered, and those that could not.
+pub(crate) struct Answers<T> {
+    pub(crate) given: Vec<T>,
+    pub(crate) unread: Vec<Unread>,
 }
 
 /// A home of accounts.
@@ -60,17 +79,71 @@ impl ShardsOption {
         Ok(shards)
     }
 
-    /// Connects to all shards and asks what they are.
+    /// Whether they are those of the local cluster.
+    pub(crate) fn is_local(&self) -> bool {
+        self.shards.is_none()
+    }
+
+    /// Connects to the shards and asks what they are.
+    ///
+    /// # Errors
+    /// None can be read, or what they say does not go together. Some that cannot be read are no error.
     pub(crate) async fn connect(&self, options: &GlobalOptions) -> Result<Shards> {
         let located = self.locate(options)?;
-        let connected = located.iter().map(async |at| {
-            let client = connect(&at.target).await?;
-            let surveyed = survey(&client, at.target.shard).await?;
-            anyhow::Ok(((at.target.shard, client), surveyed))
-        });
-        let (list, surveys) = try_join_all(connected).await?.into_iter().unzip();
-        Ok(Shards { list, survey: Survey::of(surveys)? })
+        let (mut list, mut surveys, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, opened) in located.iter().zip(join_all(located.iter().map(open)).await) {
+            match opened {
+                Ok((client, surveyed)) => {
+                    list.push((at.target.shard, client));
+                    surveys.push(surveyed);
+                }
+                Err(error) => unread.push(Unread::because(at.target.shard, &error)),
+            }
+        }
+        ensure!(!list.is_empty(), "no shard can be read\n{}", lines(&unread));
+        Ok(Shards { list, survey: Survey::of(surveys)?, unread })
     }
+}
+
+async fn open(at: &ShardAt) -> Result<(Client, ShardSurvey)> {
+    // The others' answers are of use while one hangs.
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let opened = timeout(PATIENCE, async {
+        let client = connect(&at.target).await?;
+        let surveyed = survey(&client, at.target.shard).await?;
+        Ok((client, surveyed))
+    });
+    opened.await.unwrap_or_else(|_| bail!("its PostgreSQL does not answer within {} s", PATIENCE.as_secs()))
+}
+
+impl Unread {
+    fn because(shard: ShardId, error: &anyhow::Error) -> Self {
+        Self { shard, why: format!("{error:#}") }
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shard {}: {}", self.shard, self.why)
+    }
+}
+
+/// Says which shards could not be read, below what the others have told, or beside it where that is for programs.
+pub(crate) fn end_with(unread: &[Unread], options: &GlobalOptions) -> Result<Outcome> {
+    if unread.is_empty() {
+        return Ok(Outcome::Fine);
+    }
+    if options.json {
+        eprintln!("{}", lines(unread));
+    } else {
+        print(&lines(unread))?;
+    }
+    Ok(Outcome::NotWell)
+}
+
+/// One a line.
+pub(crate) fn lines(unread: &[Unread]) -> String {
+    unread.iter().map(Unread::to_string).collect::<Vec<_>>().join("\n")
 }
 
 impl Shards {
@@ -83,9 +156,17 @@ impl Shards {
     }
 
     /// Asks all shards the same at once.
-    pub(crate) async fn each<T>(&self, ask: impl AsyncFn(ShardId, &Client) -> Result<T>) -> Result<Vec<T>> {
-        let asked = self.list.iter().map(|(shard, client)| ask(*shard, client));
-        join_all(asked).await.into_iter().collect()
+    pub(crate) async fn each<T>(&self, ask: impl AsyncFn(ShardId, &Client) -> Result<T>) -> Answers<T> {
+        let mut answers = Answers { given: Vec::new(), unread: self.unread.clone() };
+        let asked = join_all(self.list.iter().map(|(shard, client)| ask(*shard, client))).await;
+        for ((shard, _), answer) in self.list.iter().zip(asked) {
+            match answer {
+                Ok(answer) => answers.given.push(answer),
+                Err(error) => answers.unread.push(Unread::because(*shard, &error)),
+            }
+        }
+        answers.unread.sort_by_key(|unread| unread.shard);
+        answers
     }
 
     /// The connection to one of them.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use local_cluster::{Cluster, Process, ProcessIdentity, Signal, purge};
+use local_cluster::{Cluster, DataDir, Process, ProcessIdentity, Signal, purge};
 
 use crate::GlobalOptions;
+use crate::data_dir_in_use::is_missing;
 use crate::display::Display;
 use crate::outcome::Outcome;
 use crate::output::print;
@@ -31,10 +32,16 @@ impl Down {
             return self.say(cluster.as_ref(), options);
         }
         let mut display = Display::new();
-        if let Some(cluster) = cluster {
-            stop(&cluster, &mut display).await?;
-        }
         let where_ = options.data_dir.display();
+        match &cluster {
+            Some(cluster) => stop(cluster, &mut display).await?,
+            // A start that was refused may have left an empty one to delete.
+            None if self.purge && DataDir::open_for_deletion(&options.data_dir)?.is_some() => (),
+            None => {
+                print(&format!("{}; nothing to stop", is_missing(options)))?;
+                return Ok(Outcome::Fine);
+            }
+        }
         if self.purge {
             purge(&options.data_dir, &mut |event| display.show(&event)).await?;
             print(&format!("stopped; the data in {where_} is deleted"))?;
@@ -53,11 +60,14 @@ impl Down {
     }
 
     fn say(&self, cluster: Option<&Cluster>, options: &GlobalOptions) -> Result<Outcome> {
+        if cluster.is_none() {
+            print(&is_missing(options))?;
+        }
         let running = cluster.map(Cluster::processes).unwrap_or_default().into_iter().filter(Process::is_alive);
         for process in running {
             print(&format!("would stop {} (pid {})", process.name, process.pid().unwrap_or_default()))?;
         }
-        if self.purge {
+        if self.purge && DataDir::open_for_deletion(&options.data_dir)?.is_some() {
             print(&format!("would delete {}", options.data_dir.display()))?;
         }
         Ok(Outcome::Fine)

@@ -1,12 +1,14 @@
 //! `walletctl status`
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use futures_util::future::join_all;
 use local_cluster::{Cluster, Method, Process, Role, call};
 use serde::Serialize;
 
 use crate::GlobalOptions;
-use crate::data_dir_in_use;
+use crate::data_dir_in_use::{self, is_stopped};
 use crate::outcome::Outcome;
 use crate::output::{mebibytes, print, print_json, table};
 
@@ -49,7 +51,7 @@ struct Report {
 
 impl Status {
     pub(crate) async fn run(self, options: &GlobalOptions) -> Result<Outcome> {
-        let cluster = data_dir_in_use::cluster(options)?;
+        let cluster = data_dir_in_use::running_or_not(options)?;
         let processes = cluster.processes();
         let rows: Vec<Row> = join_all(processes.iter().map(|process| row(&cluster, process))).await;
         let report = Report {
@@ -61,7 +63,7 @@ impl Status {
         if options.json {
             print_json(&report)?;
         } else {
-            print(&text(&report))?;
+            print(&text(&report, options))?;
         }
         Ok(if report.ready { Outcome::Fine } else { Outcome::NotWell })
     }
@@ -91,13 +93,30 @@ async fn row(cluster: &Cluster, process: &Process) -> Row {
     }
 }
 
+/// The version that a ready process works with. It writes it into its metrics from time to time, first as 0.
 async fn topology_version(process: &Process) -> Option<u64> {
+    const PATIENCE: Duration = Duration::from_millis(1500);
+    const POLL: Duration = Duration::from_millis(50);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let version = measured_topology_version(process).await?;
+        if version > 0 {
+            return Some(version);
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn measured_topology_version(process: &Process) -> Option<u64> {
     let metrics = call(process.admin_address?, Method::GET, "/metrics", &[], None).await.ok()?;
     let mut lines = metrics.body.lines();
     lines.find_map(|line| line.strip_prefix("wallet_topology_version ")).and_then(|value| value.trim().parse().ok())
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &Report, options: &GlobalOptions) -> String {
     let header = ["PROCESS", "ROLE", "REGION", "SHARD", "ADDRESS", "PID", "STATE", "TOPOLOGY", "MEMORY"];
     let dash = || "-".to_owned();
     let rows = report.processes.iter().map(|row| {
@@ -113,7 +132,12 @@ fn text(report: &Report) -> String {
             row.memory_bytes.map_or_else(dash, mebibytes),
         ]
     });
-    format!("{}\n{} together, in {}", table(&header, rows), mebibytes(report.memory_bytes), report.data_dir)
+    let is_running = report.processes.iter().any(|row| row.pid.is_some());
+    let last = match is_running {
+        true => format!("{} together, in {}", mebibytes(report.memory_bytes), report.data_dir),
+        false => is_stopped(options),
+    };
+    format!("{}\n{last}", table(&header, rows))
 }
 
 impl State {

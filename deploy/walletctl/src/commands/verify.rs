@@ -3,8 +3,8 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use audit::{CheckResult, Limits, Progress, Report, ShardTarget, audit};
+use anyhow::{Result, anyhow};
+use audit::{AuditError, CheckResult, Limits, Progress, Report, ShardTarget, audit};
 use indicatif::{ProgressBar, ProgressStyle};
 use placement::{ShardId, Slot};
 
@@ -44,13 +44,30 @@ impl Verify {
         let bar = bar();
         let report = audit(&targets, &limits, &|progress| show(&bar, progress)).await;
         bar.finish_and_clear();
-        let report = report?;
+        let report = report.map_err(|error| self.explained(error))?;
         if options.json {
             print_json(&report)?;
         } else {
             print(&text(&report, started.elapsed()))?;
         }
         Ok(if report.holds { Outcome::Fine } else { Outcome::InvariantBroken })
+    }
+
+    /// A part of the shards proves nothing, so one that is down has to come back first.
+    fn explained(&self, error: AuditError) -> anyhow::Error {
+        let (AuditError::Connect { shard, .. } | AuditError::Query { shard, .. }) = &error else {
+            return error.into();
+        };
+        let shard = *shard;
+        let mend = match self.shards.is_local() {
+            true => {
+                "`walletctl status` shows what is down; `walletctl down` and `walletctl up` start it again, and an \
+                 `up` in the foreground does so by itself"
+            }
+            false => "see that its PostgreSQL runs and lets this role read",
+        };
+        let cause = anyhow::Error::from(error);
+        anyhow!("verify needs all shards, and shard {shard} cannot be read: {cause:#}\n{mend}")
     }
 
     fn limits(&self, targets: &[ShardTarget]) -> Result<Limits> {

@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::GlobalOptions;
 use crate::outcome::Outcome;
 use crate::output::{print, print_json, table};
-use crate::shards::{Home, ShardsOption};
+use crate::shards::{Home, ShardsOption, end_with};
 
-/// Show where an account lives, or would live; exit status 1 if no shard owns its slot
+/// Show where an account lives, or would live; exit status 1 if no shard owns its slot, or one cannot be read
 #[derive(Debug, clap::Args)]
 pub(crate) struct Locate {
     /// The account's id
@@ -29,21 +29,24 @@ struct Located {
 
 impl Locate {
     pub(crate) async fn run(self, options: &GlobalOptions) -> Result<Outcome> {
-        let home = self.shards.connect(options).await?.home(self.account)?;
+        let shards = self.shards.connect(options).await?;
+        let home = shards.home(self.account)?;
         let is_owned = home.shard.is_some();
         if options.json {
             print_json(&Located { account_id: self.account, home })?;
         } else {
-            let row = std::iter::once(self.account.to_string()).chain(cells(&home)).collect();
+            let nobody = if shards.unread.is_empty() { "none" } else { "unknown" };
+            let row = std::iter::once(self.account.to_string()).chain(cells(&home, nobody)).collect();
             print(&table(&["ACCOUNT", "REGION", "SLOT", "SHARD", "EPOCH"], [row]))?;
         }
-        Ok(if is_owned { Outcome::Fine } else { Outcome::NotWell })
+        let outcome = end_with(&shards.unread, options)?;
+        Ok(if is_owned { outcome } else { Outcome::NotWell })
     }
 }
 
-/// Region, slot, shard and epoch.
-pub(super) fn cells(home: &Home) -> [String; 4] {
-    let shard = home.shard.map_or("none".to_owned(), |shard| shard.to_string());
+/// Region, slot, shard (`nobody` if it has none) and epoch.
+pub(super) fn cells(home: &Home, nobody: &str) -> [String; 4] {
+    let shard = home.shard.map_or(nobody.to_owned(), |shard| shard.to_string());
     let epoch = home.epoch.map_or("-".to_owned(), |epoch| epoch.to_string());
     [home.region.clone(), home.slot.to_string(), shard, epoch]
 }

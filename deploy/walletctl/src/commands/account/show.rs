@@ -11,7 +11,7 @@ use super::locate::cells;
 use crate::GlobalOptions;
 use crate::outcome::Outcome;
 use crate::output::{print, print_json, table};
-use crate::shards::{Home, ShardsOption};
+use crate::shards::{Home, ShardsOption, Unread, end_with, lines};
 
 const ACCOUNT: &str = "SELECT user_id, name, currency, balance, reserved, entry_count, status, created_at \
      FROM accounts WHERE id = $1";
@@ -22,7 +22,7 @@ const ENTRIES: &str = "SELECT entry, decided_at, change, balance, other, id FROM
              FROM transfers WHERE credit_account = $1 AND credit_entry IS NOT NULL ORDER BY credit_entry DESC LIMIT $2) \
      ) AS side ORDER BY entry DESC LIMIT $2";
 
-/// Show an account, where it lives, and its last entries
+/// Show an account, where it lives, and its last entries; exit status 1 if a shard, even another one, cannot be read
 #[derive(Debug, clap::Args)]
 pub(crate) struct Show {
     /// The account's id
@@ -68,14 +68,14 @@ impl Show {
     pub(crate) async fn run(self, options: &GlobalOptions) -> Result<Outcome> {
         let shards = self.shards.connect(options).await?;
         let home = shards.home(self.account)?;
-        let shard = home.shard.with_context(|| format!("no shard owns slot {} of {}", home.slot, home.region))?;
+        let shard = home.shard.with_context(|| nobody(&home, &shards.unread))?;
         let shown = self.read(shards.client(shard)?, home).await?;
         if options.json {
             print_json(&shown)?;
         } else {
             print(&text(&shown))?;
         }
-        Ok(Outcome::Fine)
+        end_with(&shards.unread, options)
     }
 
     async fn read(&self, client: &Client, home: Home) -> Result<Shown> {
@@ -103,6 +103,14 @@ impl Show {
     }
 }
 
+fn nobody(home: &Home, unread: &[Unread]) -> String {
+    let Home { region, slot, .. } = home;
+    if unread.is_empty() {
+        return format!("no shard owns slot {slot} of {region}");
+    }
+    format!("no shard that can be read owns slot {slot} of {region}, where the account is\n{}", lines(unread))
+}
+
 fn entry(row: &Row) -> Entry {
     Entry {
         entry: row.get(0),
@@ -115,7 +123,7 @@ fn entry(row: &Row) -> Entry {
 }
 
 fn text(shown: &Shown) -> String {
-    let [region, slot, shard, epoch] = cells(&shown.home);
+    let [region, slot, shard, epoch] = cells(&shown.home, "none");
     let header = [
         "ACCOUNT", "USER", "NAME", "REGION", "SLOT", "SHARD", "EPOCH", "CURRENCY", "BALANCE", "RESERVED", "STATUS",
         "ENTRIES",

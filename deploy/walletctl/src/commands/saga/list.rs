@@ -13,14 +13,14 @@ use crate::GlobalOptions;
 use crate::duration;
 use crate::outcome::Outcome;
 use crate::output::{print, print_json, table};
-use crate::shards::{Shards, ShardsOption};
+use crate::shards::{Shards, ShardsOption, end_with};
 
 const OPEN: &str = "SELECT open.transfer_id, extract(epoch FROM now() - open.created_at)::float8, state, debit_account, \
      credit_account, amount, currency, attempts, last_error, next_attempt_at, void_after \
      FROM reservations AS open LEFT JOIN outbox USING (transfer_id) \
      WHERE open.created_at <= now() - interval '1 second' * $1 ORDER BY open.created_at, open.transfer_id LIMIT $2";
 
-/// Show open transfers between shards, the oldest first
+/// Show open transfers between shards, the oldest first; exit status 1 if a shard cannot be read
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
     /// Only those older than this, such as 30s, 5m, 1h
@@ -60,15 +60,15 @@ impl List {
         let shards = self.shards.connect(options).await?;
         let age_seconds = self.older_than.unwrap_or_default().as_secs_f64();
         let limit = i64::from(self.limit);
-        let open = shards.each(async |shard, client| open(&shards, shard, client, age_seconds, limit).await).await?;
-        let mut sagas: Vec<Saga> = open.into_iter().flatten().collect();
+        let open = shards.each(async |shard, client| open(&shards, shard, client, age_seconds, limit).await).await;
+        let mut sagas: Vec<Saga> = open.given.into_iter().flatten().collect();
         sagas.sort_by(|one, other| other.age_seconds.total_cmp(&one.age_seconds));
         if options.json {
             print_json(&sagas)?;
         } else {
             print(&text(&sagas))?;
         }
-        Ok(Outcome::Fine)
+        end_with(&open.unread, options)
     }
 }
 

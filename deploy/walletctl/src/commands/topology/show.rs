@@ -8,9 +8,9 @@ use serde::Serialize;
 use crate::GlobalOptions;
 use crate::outcome::Outcome;
 use crate::output::{print, print_json, table};
-use crate::shards::ShardsOption;
+use crate::shards::{Shards, ShardsOption, end_with};
 
-/// Show the newest topology, and the slots that each shard says it has
+/// Show the newest topology, and the slots that each shard says it has; exit status 1 if one cannot be read
 #[derive(Debug, clap::Args)]
 pub(crate) struct Show {
     #[command(flatten)]
@@ -37,14 +37,14 @@ struct Slots {
 
 impl Show {
     pub(crate) async fn run(self, options: &GlobalOptions) -> Result<Outcome> {
-        let survey = self.shards.connect(options).await?.survey;
+        let Shards { survey, unread, .. } = self.shards.connect(options).await?;
         let shown = Shown { topology: &survey.topology, shards: slots(&survey) };
         if options.json {
             print_json(&shown)?;
         } else {
             print(&text(&shown))?;
         }
-        Ok(Outcome::Fine)
+        end_with(&unread, options)
     }
 }
 

@@ -8,9 +8,10 @@ use super::events::{Event, events};
 use crate::GlobalOptions;
 use crate::outcome::Outcome;
 use crate::output::{print, print_json, table};
-use crate::shards::{Shards, ShardsOption};
+use crate::shards::{Shards, ShardsOption, end_with};
 
-/// Show the whole story of one transfer, on every shard that has a part in it; exit status 1 if none has
+/// Show the whole story of one transfer, on every shard that has a part in it; exit status 1 if none has, or one cannot be
+/// read
 #[derive(Debug, clap::Args)]
 pub(crate) struct Trace {
     /// The transfer's id
@@ -34,19 +35,22 @@ struct Line {
 impl Trace {
     pub(crate) async fn run(self, options: &GlobalOptions) -> Result<Outcome> {
         let shards = self.shards.connect(options).await?;
-        let found = shards.each(async |shard, client| Ok((shard, events(client, self.transfer).await?))).await?;
-        let lines = found.into_iter().flat_map(|(shard, events)| events.into_iter().map(move |event| (shard, event)));
+        let found = shards.each(async |shard, client| Ok((shard, events(client, self.transfer).await?))).await;
+        let lines =
+            found.given.into_iter().flat_map(|(shard, events)| events.into_iter().map(move |event| (shard, event)));
         let mut lines: Vec<Line> = lines.map(|(shard, event)| line(&shards, shard, event)).collect();
         // Stable: what one transaction did stays in its order.
         lines.sort_by_key(|line| line.event.time);
         if options.json {
             print_json(&lines)?;
         } else if lines.is_empty() {
-            print(&format!("no shard knows transfer {}", self.transfer))?;
+            let which = if found.unread.is_empty() { "no shard" } else { "no shard that can be read" };
+            print(&format!("{which} knows transfer {}", self.transfer))?;
         } else {
             print(&text(&lines))?;
         }
-        Ok(if lines.is_empty() { Outcome::NotWell } else { Outcome::Fine })
+        let outcome = end_with(&found.unread, options)?;
+        Ok(if lines.is_empty() { Outcome::NotWell } else { outcome })
     }
 }
 
