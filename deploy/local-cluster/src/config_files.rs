@@ -52,7 +52,11 @@ fn shard_node(data_dir: &DataDir, state: &State, secrets: &Secrets, process: &Pr
         "replica": process.name.replica(),
         "internal": {"bind": process.address},
         "admin": {"bind": admin(process)?},
-        "postgres": {"url": postgres_url(postgres, "wallet", "wallet", &secrets.postgres_wallet)},
+        "postgres": {
+            "url": postgres_url(postgres, "wallet", "wallet", &secrets.postgres_wallet),
+            // Each connection is a process of PostgreSQL's, and all shards share one machine here.
+            "pool_size": 2,
+        },
         "cluster": {"secret": secrets.cluster},
         "topology": {"file": data_dir.topology()},
     }))
