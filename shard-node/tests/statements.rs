@@ -12,7 +12,7 @@ const ASK_FOR_ALL: [&str; 1] = ["sums::OPEN_SAGAS"];
 
 struct Database {
     // Holds the server; it ends with it.
-    _cluster: Cluster,
+    cluster: Cluster,
     client: Client,
 }
 
@@ -26,7 +26,7 @@ async fn migrated() -> anyhow::Result<Database> {
     let mut client = store::connect(&config).await?;
     migrations::run(&mut client).await?;
     partitions::ensure(&mut client, now_ms(), partitions::USUAL_MONTHS).await?;
-    Ok(Database { _cluster: cluster, client })
+    Ok(Database { cluster, client })
 }
 
 fn now_ms() -> u64 {
@@ -152,4 +152,38 @@ fn complaint(node: &serde_json::Map<String, Value>) -> Option<String> {
         _ => false,
     };
     (reads_all && !is_small).then(|| format!("reads all of {table} ({kind})"))
+}
+
+#[tokio::test]
+async fn a_key_is_forgotten_only_once_its_transfer_has_long_been_decided() -> anyhow::Result<()> {
+    let database = migrated().await?;
+    let id = |last: u32| {
+        let month = placement::TransferId::lower_bound(now_ms()).to_string();
+        format!("{}-8000-8000-{last:012}", &month[..13])
+    };
+    let (open, fresh, decided) = (id(1), id(2), id(3));
+    database
+        .client
+        .batch_execute(&format!(
+            "BEGIN; SELECT set_config('wallet.fence', 'held', true);
+             INSERT INTO reservations VALUES ('{open}', 0, 0, 1, 'x', 2, 1, 'SGD', NULL, NULL, now(), now());
+             INSERT INTO transfers (id, amount, decided_at, kind, state, currency) VALUES
+             ('{fresh}', 1, now(), 0, 2, 'SGD'), ('{decided}', 1, now() - interval '50 days', 0, 2, 'SGD');
+             INSERT INTO idempotency VALUES
+             (1, gen_random_uuid(), gen_random_uuid(), '{open}', NULL, NULL, now() - interval '60 days'),
+             (2, gen_random_uuid(), gen_random_uuid(), '{fresh}', NULL, NULL, now() - interval '60 days'),
+             (3, gen_random_uuid(), gen_random_uuid(), '{decided}', NULL, NULL, now() - interval '60 days'),
+             (4, gen_random_uuid(), gen_random_uuid(), NULL, NULL, 2, now() - interval '60 days'),
+             (5, gen_random_uuid(), gen_random_uuid(), NULL, NULL, 2, now());
+             COMMIT"
+        ))
+        .await?;
+    let connect = database.cluster.shard_postgres_url(1)?.parse()?;
+    let pool = store::pool(&shard_node::config::PostgresConfig { connect, pool_size: 1 })?;
+    let before = ledger::Timestamp(store::to_micros(jiff::Timestamp::now()).0 - 35 * 86_400_000_000);
+    let (pruned, more) = store::maintenance::prune_keys(&mut pool.get().await?, before).await?;
+    assert_eq!((pruned, more), (2, false));
+    let left = database.client.query("SELECT slot FROM idempotency ORDER BY slot", &[]).await?;
+    assert_eq!(left.iter().map(|row| row.get(0)).collect::<Vec<i16>>(), [1, 2, 5]);
+    Ok(())
 }

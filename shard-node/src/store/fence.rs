@@ -3,6 +3,8 @@
 //! A batch holds a shared advisory lock for its transaction; a mover takes the exclusive one for a moment,
 //! which waits for the batches in flight and makes later ones see its change.
 
+use tokio_postgres::Error;
+
 /// The lock's number; any that no other advisory lock of the schema uses.
 const OWNERSHIP_LOCK: i64 = 1;
 
@@ -12,7 +14,15 @@ pub(super) const HOLD: &str = "SELECT pg_advisory_xact_lock_shared($1), set_conf
 /// Read in a later statement than the lock, whose wait does not refresh a snapshot.
 pub(super) const VERSION: &str = "SELECT version FROM fence";
 
-/// A transaction under the fence. Only this module makes one, and every write asks for one.
+/// Begins a transaction under the fence on a pooled connection, for the few writes that are not a lane's.
+pub(super) async fn begin(client: &mut deadpool_postgres::Client) -> Result<deadpool_postgres::Transaction<'_>, Error> {
+    let transaction = client.transaction().await?;
+    transaction.execute(HOLD, &[&OWNERSHIP_LOCK]).await?;
+    Ok(transaction)
+}
+
+/// A batch's transaction under the fence; the saving statements of a batch ask for one. It stands for a promise of
+/// whoever makes it; the triggers of the tables are what a broken promise meets.
 #[derive(Debug, Clone, Copy)]
 pub struct Fenced<'a> {
     client: &'a tokio_postgres::Client,

@@ -18,8 +18,7 @@ const BATCH: i64 = 1_000;
 /// thousand means that none is left.
 pub async fn prune_keys(client: &mut deadpool_postgres::Client, before: Timestamp) -> Result<(u64, bool), ReadError> {
     let statement = client.prepare_cached(PRUNE_KEYS).await?;
-    let transaction = client.transaction().await?;
-    transaction.execute(fence::HOLD, &[&fence::Fenced::lock_number()]).await?;
+    let transaction = fence::begin(client).await?;
     let pruned = transaction.execute(&statement, &[&from_micros(before), &BATCH]).await?;
     transaction.commit().await?;
     Ok((pruned, pruned >= BATCH.unsigned_abs()))

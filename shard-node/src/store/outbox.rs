@@ -73,8 +73,7 @@ fn one(row: &Row, shard: ShardId) -> Result<Due, Unreadable> {
 }
 
 async fn begin_to_void(client: &mut deadpool_postgres::Client, ids: &[Uuid]) -> Result<(), ReadError> {
-    let transaction = client.transaction().await?;
-    transaction.execute(fence::HOLD, &[&fence::Fenced::lock_number()]).await?;
+    let transaction = fence::begin(client).await?;
     let (voiding, reserved) = (DebitState::Voiding, DebitState::Reserved);
     let (voiding, reserved) = (codes::debit_state_code(voiding), codes::debit_state_code(reserved));
     transaction.execute(VOID, &[&ids, &voiding, &reserved]).await?;

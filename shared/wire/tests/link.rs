@@ -173,3 +173,20 @@ async fn a_draining_node_answers_what_it_has_and_gets_nothing_new() {
     held.reply(Answer::NotFound);
     assert_eq!(first.await.expect("runs"), Ok(Answer::NotFound));
 }
+
+#[tokio::test]
+async fn an_answer_too_long_for_a_frame_is_its_callers_trouble_alone() {
+    let mut node = node(100).await;
+    let link = open(&node).await;
+    let call_once = || {
+        let link = link.clone();
+        tokio::spawn(async move { link.call(call(5_000)).await })
+    };
+    let (long, other) = (call_once(), call_once());
+    let (_, first) = node.calls.recv().await.expect("arrives");
+    let (_, second) = node.calls.recv().await.expect("arrives");
+    first.reply(Answer::Invalid("x".repeat(link::FRAME_BYTES_MAX)));
+    second.reply(Answer::NotFound);
+    assert_eq!(long.await.expect("runs"), Ok(Answer::Internal));
+    assert_eq!(other.await.expect("runs"), Ok(Answer::NotFound), "the link goes on");
+}
