@@ -4,6 +4,8 @@ mod api;
 mod bench;
 mod client;
 mod fleet;
+#[allow(dead_code, unused_imports, reason = "the fault suite will use it")]
+mod harm;
 mod html;
 mod journal;
 mod load;

@@ -1,0 +1,14 @@
+//! Hurting a real local cluster, and healing it: what the fault suite draws its faults from.
+//!
+//! [`HarmedCluster`] starts two regions of two shards in which every way between two processes (router to shard-node,
+//! shard-node to shard-node, shard-node to PostgreSQL, router to Redis) leads through a proxy of this program.
+//! [`draw`] takes a [`Harm`] from a seeded generator; [`HarmedCluster::inflict`] does it, [`HarmedCluster::heal`]
+//! undoes all.
+
+mod cluster;
+mod draw;
+mod kinds;
+
+pub use cluster::{HarmOptions, HarmedCluster, RouterPlace, ShardPlace};
+pub use draw::{Layout, draw};
+pub use kinds::{Harm, HarmClass};
