@@ -83,6 +83,14 @@ impl Refusal {
         Box::new(Self { transfer_id, replayed, ..*Self::new(ErrorCode::from(rejection)) })
     }
 
+    /// Committed, released or expired before, or never reserved: with the state it is in.
+    pub fn not_reserved(transfer: &ledger::Transfer) -> Box<Self> {
+        let reason = transfer.reason.map(|reason| format!(" ({})", reason.code())).unwrap_or_default();
+        let detail = format!("the transfer is {}{reason}", transfer.state.as_str());
+        let transfer_id = Some(transfer.id);
+        Box::new(Self { transfer_id, ..*Self::with_detail(ErrorCode::TransferNotReserved, detail) })
+    }
+
     /// An answer that is not the one hoped for.
     pub fn from_answer(answer: Answer) -> Box<Self> {
         match answer {
@@ -97,6 +105,7 @@ impl Refusal {
                 ..*Self::new(ErrorCode::Overloaded)
             }),
             Answer::Unavailable => Self::unavailable("the account's shard cannot tell the outcome now"),
+            Answer::NotReserved(transfer) => Self::not_reserved(&transfer),
             // The shard-node has logged why.
             Answer::Internal => Self::new(ErrorCode::Internal),
             Answer::Invalid(rule) => {
@@ -185,6 +194,8 @@ fn usual_detail(code: ErrorCode) -> &'static str {
         ErrorCode::Voided => {
             "the transfer was given up before the other shard had decided; a later attempt needs a new key"
         }
+        ErrorCode::ReleasedByClient => "the reservation was given back by its client",
+        ErrorCode::Expired => "the reservation was neither committed nor released in time",
         ErrorCode::RateLimited => "too many requests of this user",
         ErrorCode::Internal => "a defect; it was logged under the request id",
         ErrorCode::Overloaded => "too much work is waiting; nothing was done",

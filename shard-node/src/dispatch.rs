@@ -4,7 +4,10 @@ use crate::lane::{Origin, Task};
 use crate::node::Node;
 use crate::reads::{self, AccountQuestion};
 use crate::saga::follow;
-use ledger::{AMOUNT_LIMIT, Command, NAME_CHARS_MAX, REFERENCE_CHARS_MAX, check_line, check_text};
+use ledger::{
+    AMOUNT_LIMIT, Command, EXPIRES_IN_SECONDS_MAX, NAME_CHARS_MAX, REFERENCE_CHARS_MAX, ReserveTransfer, check_line,
+    check_text,
+};
 use placement::TransferId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +102,10 @@ fn check(command: &Command) -> Result<(), String> {
         None => Ok(()),
     };
     match command {
-        Command::Transfer(transfer) => {
+        Command::Reserve(reserve) if !(1..=EXPIRES_IN_SECONDS_MAX).contains(&reserve.expires_in_seconds) => {
+            Err(format!("a reservation must expire in 1 to {EXPIRES_IN_SECONDS_MAX} seconds"))
+        }
+        Command::Transfer(transfer) | Command::Reserve(ReserveTransfer { transfer, .. }) => {
             line(&transfer.reference, REFERENCE_CHARS_MAX)?;
             check_text(transfer.message.as_deref().unwrap_or_default()).map_err(|error| error.to_string())
         }
@@ -111,5 +117,6 @@ fn check(command: &Command) -> Result<(), String> {
             if storable { Ok(()) } else { Err("a credit must have an amount and a time in range".to_owned()) }
         }
         Command::SetStatus(_) | Command::Void(_) | Command::Settle(_) => Ok(()),
+        Command::Commit(_) | Command::Release(_) | Command::Expire(_) => Ok(()),
     }
 }

@@ -28,6 +28,8 @@ pub struct NodeMetrics {
     pub saga_open: IntGaugeVec,
     /// The age of the oldest.
     pub saga_oldest_seconds: GaugeVec,
+    /// How long the oldest due reservation has waited to be expired.
+    pub reservation_expiry_lag_seconds: Gauge,
     /// Clearing totals.
     pub clearing: GaugeVec,
     /// Slots by state.
@@ -96,6 +98,8 @@ impl NodeMetrics {
             violations: metrics.counter_by("invariant_violations", "Invariants seen broken", &["invariant"])?,
             saga_open: metrics.gauge_by("saga_open", "Open sagas, by the credit account's region", &["peer"])?,
             saga_oldest_seconds: metrics.measure_by("saga_oldest_seconds", "Age of the oldest open saga", &["peer"])?,
+            reservation_expiry_lag_seconds: metrics
+                .measure("reservation_expiry_lag_seconds", "How long the oldest due reservation has waited")?,
             clearing: metrics.measure_by("clearing_balance", "Clearing totals", &["peer", "currency"])?,
             slots: metrics.gauge_by("slots", "Slots by state", &["state"])?,
             topology_version: metrics.gauge("topology_version", "The newest topology's version")?,

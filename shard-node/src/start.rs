@@ -45,6 +45,7 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<(), BoxError> {
     let (questions, questioned) = mpsc::channel(ACCOUNT_QUESTIONS_MAX);
     tasks.spawn(reads::read_accounts(node.clone(), config.postgres.connect.clone(), questioned));
     tasks.spawn(saga::sweep(node.clone()));
+    tasks.spawn(saga::expire(node.clone()));
     tasks.spawn(upkeep::watch_ownership(node.clone()));
     tasks.spawn(upkeep::keep_partitions(node.clone()));
     tasks.spawn(upkeep::prune_keys(node.clone(), config.key_retention));

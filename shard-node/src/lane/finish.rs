@@ -3,8 +3,8 @@
 use super::queue::Origin;
 use crate::node::Node;
 use crate::reads;
-use crate::saga::follow;
-use ledger::{Command, Decided, Outcome, Transfer, TransferKind};
+use crate::saga::{answer_as_reserved, answer_not_reserved, follow};
+use ledger::{Command, Decided, Outcome, Transfer, TransferKind, TransferState};
 use std::sync::Arc;
 use wire::answer::Answer;
 
@@ -23,8 +23,12 @@ pub fn finish(node: &Arc<Node>, origin: Origin, command: &Command, outcome: Outc
         Outcome::Decided(decided) => finish_decided(node, origin, command, decided),
         Outcome::ReplayedTransfer(id) => {
             node.metrics.replays.with_label_values(&["transfer"]).inc();
-            follow(node, origin, id, None, replayed);
+            match command {
+                Command::Reserve(_) => answer_as_reserved(node, origin, id, replayed),
+                _ => follow(node, origin, id, None, replayed),
+            }
         }
+        Outcome::NotReserved(id) => answer_not_reserved(node, origin, id, command),
         Outcome::ReplayedAccount(id) => {
             node.metrics.replays.with_label_values(&["account"]).inc();
             reads::replayed_account(node, origin, id, replayed);
@@ -50,11 +54,13 @@ fn finish_decided(node: &Arc<Node>, origin: Origin, command: &Command, decided: 
     match decided {
         Decided::Transfer(transfer) => {
             count(node, &transfer);
-            if transfer.state.is_terminal() {
-                node.waiters.tell(&transfer);
-                origin.reply(Answer::Transfer { transfer, replayed: false });
-            } else {
-                follow(node, origin, transfer.id, Some(transfer), false);
+            match transfer.state {
+                TransferState::Pending => follow(node, origin, transfer.id, Some(transfer), false),
+                TransferState::Reserved => origin.reply(Answer::Transfer { transfer, replayed: false }),
+                TransferState::Posted | TransferState::Released | TransferState::Rejected => {
+                    node.waiters.tell(&transfer);
+                    origin.reply(Answer::Transfer { transfer, replayed: false });
+                }
             }
         }
         Decided::Rejected { rejection, transfer_id } => {
@@ -78,13 +84,16 @@ fn count(node: &Node, transfer: &Transfer) {
 /// The kind of transfer that a command would have become.
 fn kind_of(command: &Command) -> Option<TransferKind> {
     match command {
-        Command::Transfer(_) => Some(TransferKind::Transfer),
+        Command::Transfer(_) | Command::Reserve(_) => Some(TransferKind::Transfer),
         Command::Deposit(_) => Some(TransferKind::Deposit),
         Command::Withdraw(_) => Some(TransferKind::Withdrawal),
         Command::CreateAccount(_)
         | Command::SetStatus(_)
         | Command::Credit(_)
         | Command::Void(_)
-        | Command::Settle(_) => None,
+        | Command::Settle(_)
+        | Command::Commit(_)
+        | Command::Release(_)
+        | Command::Expire(_) => None,
     }
 }

@@ -65,6 +65,7 @@ impl Batch {
             let is_safe = match &stamped.command {
                 Command::Transfer(_) | Command::Deposit(_) | Command::Withdraw(_) => true,
                 Command::Credit(_) | Command::Void(_) | Command::Settle(_) => true,
+                Command::Reserve(_) | Command::Commit(_) | Command::Release(_) | Command::Expire(_) => true,
                 Command::CreateAccount(create) => create.key.is_some(),
                 // Run late, it could undo a later change of status.
                 Command::SetStatus(_) => false,
@@ -83,7 +84,8 @@ impl Batch {
 
 struct Committed {
     outcomes: Vec<Outcome>,
-    reserved: Vec<Reservation>,
+    /// Whose messages are to be sent now.
+    to_send: Vec<Reservation>,
 }
 
 impl Lane {
@@ -260,9 +262,10 @@ impl Lane {
         let (outcomes, writes) = ledger::decide(&mut books, &batch.stamped);
         if writes.is_empty() {
             session.rollback().await?;
-            return Ok(Committed { outcomes, reserved: Vec::new() });
+            return Ok(Committed { outcomes, to_send: Vec::new() });
         }
-        let traces = traces_of(&writes.reserved, batch);
+        let to_send: Vec<Reservation> = writes.to_send().cloned().collect();
+        let traces = traces_of(&to_send, batch);
         let committing = Instant::now();
         let decided_before: Vec<bool> = batch.origins.iter().map(|origin| origin.decided_before).collect();
         for (origin, outcome) in batch.origins.iter_mut().zip(&outcomes) {
@@ -275,16 +278,16 @@ impl Lane {
         }
         saved?;
         self.metrics.commit_seconds.observe(committing.elapsed().as_secs_f64());
-        Ok(Committed { outcomes, reserved: writes.reserved })
+        Ok(Committed { outcomes, to_send })
     }
 
     fn answer(&self, batch: Batch, committed: Committed) {
-        let mut reserved: HashMap<TransferId, Reservation> =
-            committed.reserved.into_iter().map(|held| (held.credit.transfer_id, held)).collect();
+        let mut to_send: HashMap<TransferId, Reservation> =
+            committed.to_send.into_iter().map(|reservation| (reservation.credit.transfer_id, reservation)).collect();
         for ((origin, stamped), outcome) in batch.origins.into_iter().zip(batch.stamped).zip(committed.outcomes) {
             let trace = origin.context.trace;
             finish(&self.node, origin, &stamped.command, outcome);
-            if let Some(reservation) = reserved.remove(&stamped.fresh_id) {
+            if let Some(reservation) = to_send.remove(&transfer_of(&stamped)) {
                 deliver(&self.node, reservation, trace);
             }
         }
@@ -329,13 +332,22 @@ fn stamp(batch: &mut [Stamped]) {
     }
 }
 
-fn traces_of(reserved: &[Reservation], batch: &Batch) -> Vec<TraceContext> {
-    if reserved.is_empty() {
+/// The transfer that a command makes, or goes on with.
+fn transfer_of(stamped: &Stamped) -> TransferId {
+    match &stamped.command {
+        Command::Commit(commit) => commit.transfer_id,
+        _ => stamped.fresh_id,
+    }
+}
+
+/// The trace of the command that begins to send each message.
+fn traces_of(to_send: &[Reservation], batch: &Batch) -> Vec<TraceContext> {
+    if to_send.is_empty() {
         return Vec::new();
     }
     let pairs = batch.stamped.iter().zip(&batch.origins);
     let by_id: HashMap<TransferId, TraceContext> =
-        pairs.map(|(stamped, origin)| (stamped.fresh_id, origin.context.trace)).collect();
+        pairs.map(|(stamped, origin)| (transfer_of(stamped), origin.context.trace)).collect();
     let nobody = TraceContext::begin(1, 1);
-    reserved.iter().map(|held| by_id.get(&held.credit.transfer_id).copied().unwrap_or(nobody)).collect()
+    to_send.iter().map(|message| by_id.get(&message.credit.transfer_id).copied().unwrap_or(nobody)).collect()
 }

@@ -67,13 +67,16 @@ async fn attempt(node: &Arc<Node>, reservation: Reservation, trace: TraceContext
 
 fn message(reservation: Reservation) -> Command {
     match reservation.state {
-        DebitState::Reserved => Command::Credit(reservation.credit),
-        // A terminal saga has no reservation; to void is always safe, for the inbox decides.
-        DebitState::Voiding | DebitState::Committed | DebitState::Released(_) => Command::Void(VoidMessage {
-            transfer_id: reservation.credit.transfer_id,
-            debit_shard: reservation.credit.debit_shard,
-            credit_account_id: reservation.credit.credit_account_id,
-        }),
+        DebitState::Crediting => Command::Credit(reservation.credit),
+        // Neither has a terminal saga a reservation, nor a held one a message; to void is always safe, for the inbox
+        // decides.
+        DebitState::Voiding | DebitState::Held | DebitState::Committed | DebitState::Released(_) => {
+            Command::Void(VoidMessage {
+                transfer_id: reservation.credit.transfer_id,
+                debit_shard: reservation.credit.debit_shard,
+                credit_account_id: reservation.credit.credit_account_id,
+            })
+        }
     }
 }
 

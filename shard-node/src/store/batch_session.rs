@@ -83,6 +83,7 @@ struct Statements {
     neighbours_lock: Statement,
     neighbours: Statement,
     accounts: Statement,
+    accounts_with_held: Statement,
     keys: Statement,
     reservations: Statement,
     inbox: Statement,
@@ -92,6 +93,7 @@ struct Statements {
     save_transfers: Statement,
     save_keys: Statement,
     save_reservations: Statement,
+    save_committing: Statement,
     save_outbox: Statement,
     reservations_gone: Statement,
     outbox_gone: Statement,
@@ -108,6 +110,7 @@ impl Statements {
             neighbours_lock: client.prepare(load::NEIGHBOURS_LOCK).await?,
             neighbours: client.prepare(load::NEIGHBOURS).await?,
             accounts: client.prepare(load::ACCOUNTS).await?,
+            accounts_with_held: client.prepare(load::ACCOUNTS_WITH_HELD).await?,
             keys: client.prepare(load::KEYS).await?,
             reservations: client.prepare(load::RESERVATIONS).await?,
             inbox: client.prepare(load::INBOX).await?,
@@ -117,6 +120,7 @@ impl Statements {
             save_transfers: client.prepare(save::TRANSFERS).await?,
             save_keys: client.prepare(save::KEYS).await?,
             save_reservations: client.prepare(save::RESERVATIONS).await?,
+            save_committing: client.prepare(save::COMMITTING).await?,
             save_outbox: client.prepare(save::OUTBOX).await?,
             reservations_gone: client.prepare(save::RESERVATIONS_GONE).await?,
             outbox_gone: client.prepare(save::OUTBOX_GONE).await?,
@@ -170,7 +174,7 @@ impl BatchSession {
             self.client.query(&to.version, &[]),
             self.found_by(&to.neighbours_lock, &wanted.localities_low),
             self.found_by_both(&to.neighbours, &wanted.localities_low, &wanted.localities_high),
-            self.found_by(&to.accounts, &wanted.accounts),
+            self.accounts(&wanted),
             self.found_by_both(&to.keys, &wanted.key_slots, &wanted.key_hashes),
             self.found_by(&to.reservations, &wanted.reservations),
             self.found_by(&to.inbox, &wanted.inbox),
@@ -204,6 +208,13 @@ impl BatchSession {
         self.client.execute(&self.statements.hold, &[&Fenced::lock_number()]).await.map(drop)
     }
 
+    async fn accounts(&self, wanted: &Wanted) -> Result<Vec<Row>, Error> {
+        match wanted.held.is_empty() {
+            true => self.found_by(&self.statements.accounts, &wanted.accounts).await,
+            false => self.client.query(&self.statements.accounts_with_held, &[&wanted.accounts, &wanted.held]).await,
+        }
+    }
+
     /// Asks only if something is asked for.
     async fn found_by<T: ToSql + Sync>(&self, statement: &Statement, wanted: &Vec<T>) -> Result<Vec<Row>, Error> {
         match wanted.is_empty() {
@@ -225,7 +236,7 @@ impl BatchSession {
     }
 
     /// Writes and commits, in one flush: if a statement fails, PostgreSQL turns the commit into a rollback.
-    /// `traces` in the order of `writes.reserved`.
+    /// `traces` in the order of `writes.to_send()`.
     ///
     /// # Errors
     /// [`BatchError`]; after [`BatchError::Broken`] the batch may have been committed.
@@ -240,7 +251,8 @@ impl BatchSession {
             save::transfers(fenced, &to.save_transfers, &writes.transfers, stamp),
             save::keys(fenced, &to.save_keys, &writes.keys, stamp),
             save::reservations(fenced, &to.save_reservations, &writes.reserved, stamp),
-            save::outbox(fenced, &to.save_outbox, &writes.reserved, traces, stamp),
+            save::committing(fenced, &to.save_committing, &writes.committing, stamp),
+            save::outbox(fenced, &to.save_outbox, writes, traces, stamp),
             save::gone(fenced, &to.outbox_gone, &writes.settled),
             save::gone(fenced, &to.reservations_gone, &writes.settled),
             save::inbox(fenced, &to.save_inbox, writes, stamp),
@@ -249,8 +261,8 @@ impl BatchSession {
             self.client.batch_execute("COMMIT"),
         );
         // The first failure is the cause; those after it only say that the transaction is aborted.
-        let (a, b, c, d, e, f, g, h, i, j, k, committed) = results;
-        for result in [a, b, c, d, e, f, g, h, i, j, k, committed] {
+        let (a, b, c, d, e, f, g, h, i, j, k, l, committed) = results;
+        for result in [a, b, c, d, e, f, g, h, i, j, k, l, committed] {
             result?;
         }
         Ok(())

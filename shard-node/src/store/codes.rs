@@ -74,17 +74,19 @@ pub fn state(code: i16) -> Result<TransferState, Unreadable> {
 /// The states of open sagas; a terminal one has no row.
 pub fn debit_state_code(state: DebitState) -> i16 {
     match state {
-        DebitState::Reserved => 0,
+        DebitState::Crediting => 0,
         DebitState::Voiding => 1,
-        DebitState::Committed => 2,
-        DebitState::Released(_) => 3,
+        DebitState::Held => 2,
+        DebitState::Committed => 3,
+        DebitState::Released(_) => 4,
     }
 }
 
 pub fn debit_state(code: i16) -> Result<DebitState, Unreadable> {
     match code {
-        0 => Ok(DebitState::Reserved),
+        0 => Ok(DebitState::Crediting),
         1 => Ok(DebitState::Voiding),
+        2 => Ok(DebitState::Held),
         other => Err(Unreadable(format!("reservation state {other}"))),
     }
 }

@@ -7,8 +7,8 @@ use super::codes::{self, Unreadable};
 use super::times::to_micros;
 use ledger::saga::Decision;
 use ledger::{
-    Account, Amount, Command, CreditMessage, CreditTarget, KeyHash, Neighbourhood, RecordedKey, RequestFingerprint,
-    Reservation, Stamped, Timestamp,
+    Account, Amount, Command, CommitTransfer, CreditMessage, CreditTarget, Hold, KeyHash, Neighbourhood, RecordedKey,
+    ReleaseTransfer, RequestFingerprint, Reservation, ReserveTransfer, Stamped, Timestamp,
 };
 use placement::{AccountId, Locality, RegionCode, ShardId, TransferId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -24,10 +24,17 @@ pub(super) const NEIGHBOURS: &str = "SELECT wanted.low, accounts.id, accounts.us
 /// On the one table, for a join does not promise the order of its locks.
 pub(super) const ACCOUNTS: &str = "SELECT id, user_id, name, currency, balance, reserved, entry_count, status, created_at \
      FROM accounts WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
+/// The same, for commands that name a transfer and so its accounts. A reservation's accounts never change; one placed
+/// meanwhile has an id that nobody can know yet.
+pub(super) const ACCOUNTS_WITH_HELD: &str = "SELECT id, user_id, name, currency, balance, reserved, entry_count, status, \
+     created_at FROM accounts WHERE id = ANY($1::bigint[] \
+         || ARRAY(SELECT debit_account FROM reservations WHERE transfer_id = ANY($2)) \
+         || ARRAY(SELECT credit_account FROM reservations WHERE transfer_id = ANY($2))) \
+     ORDER BY id FOR NO KEY UPDATE";
 pub(super) const KEYS: &str = "SELECT key_hash, fingerprint, transfer_id, account_id, rejection \
      FROM unnest($1::smallint[], $2::uuid[]) AS wanted (slot, key_hash) JOIN idempotency USING (slot, key_hash)";
 pub(super) const RESERVATIONS: &str = "SELECT transfer_id, state, debit_account, debit_user, credit_account, amount, \
-     currency, message, reference, created_at \
+     currency, message, reference, created_at, amount_reserved, expires_at \
      FROM reservations WHERE transfer_id = ANY($1) ORDER BY transfer_id FOR UPDATE";
 pub(super) const INBOX: &str = "SELECT inbox.transfer_id, decision, reason, credit_user \
      FROM unnest($1::uuid[]) AS wanted (transfer_id) JOIN inbox USING (transfer_id)";
@@ -41,6 +48,8 @@ pub(super) struct Wanted {
     pub key_slots: Vec<i16>,
     pub key_hashes: Vec<Uuid>,
     pub reservations: Vec<Uuid>,
+    /// Those among them whose accounts the commands do not name.
+    pub held: Vec<Uuid>,
     pub inbox: Vec<Uuid>,
     pub localities_low: Vec<i64>,
     pub localities_high: Vec<i64>,
@@ -57,11 +66,17 @@ impl Wanted {
                 wanted.key_hashes.push(Uuid::from_u128(key.hash.0));
             }
             match command {
-                Command::Transfer(transfer) => {
+                Command::Transfer(transfer) | Command::Reserve(ReserveTransfer { transfer, .. }) => {
                     accounts.insert(transfer.debit_account_id);
                     if let CreditTarget::Account(credit) = transfer.credit {
                         accounts.insert(credit);
                     }
+                }
+                Command::Commit(CommitTransfer { transfer_id, .. })
+                | Command::Release(ReleaseTransfer { transfer_id, .. }) => wanted.held.push(transfer_id.uuid()),
+                Command::Expire(expire) => {
+                    accounts.insert(expire.debit_account_id);
+                    wanted.reservations.push(expire.transfer_id.uuid());
                 }
                 Command::Deposit(external) | Command::Withdraw(external) => drop(accounts.insert(external.account_id)),
                 Command::SetStatus(set) => drop(accounts.insert(set.account_id)),
@@ -80,6 +95,7 @@ impl Wanted {
                 }
             }
         }
+        wanted.reservations.extend(&wanted.held);
         wanted.accounts = accounts.into_iter().map(AccountId::as_i64).collect();
         (wanted.localities_low, wanted.localities_high) = localities.into_iter().unzip();
         wanted
@@ -158,7 +174,15 @@ pub(super) fn reservation(row: &Row, shard: ShardId) -> Result<Reservation, Unre
             created_at: to_micros(row.get(9)),
         },
         reference: row.get(8),
+        hold: hold(row, 10),
     })
+}
+
+/// The two columns from `first` on.
+pub(super) fn hold(row: &Row, first: usize) -> Option<Hold> {
+    let (amount, expires_at): (Option<i64>, Option<jiff::Timestamp>) = (row.get(first), row.get(first + 1));
+    let (amount_reserved, expires_at) = (Amount(amount?), to_micros(expires_at?));
+    Some(Hold { amount_reserved, expires_at })
 }
 
 pub(super) fn now(rows: &[Row]) -> Result<Timestamp, Unreadable> {

@@ -4,6 +4,7 @@ mod batch_session;
 mod codes;
 mod connect;
 pub mod entries;
+pub mod expiry;
 mod fence;
 mod load;
 pub mod maintenance;
@@ -30,6 +31,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("load::NEIGHBOURS_LOCK", load::NEIGHBOURS_LOCK),
     ("load::NEIGHBOURS", load::NEIGHBOURS),
     ("load::ACCOUNTS", load::ACCOUNTS),
+    ("load::ACCOUNTS_WITH_HELD", load::ACCOUNTS_WITH_HELD),
     ("load::KEYS", load::KEYS),
     ("load::RESERVATIONS", load::RESERVATIONS),
     ("load::INBOX", load::INBOX),
@@ -39,6 +41,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("save::TRANSFERS", save::TRANSFERS),
     ("save::KEYS", save::KEYS),
     ("save::RESERVATIONS", save::RESERVATIONS),
+    ("save::COMMITTING", save::COMMITTING),
     ("save::OUTBOX", save::OUTBOX),
     ("save::RESERVATIONS_GONE", save::RESERVATIONS_GONE),
     ("save::OUTBOX_GONE", save::OUTBOX_GONE),
@@ -56,6 +59,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("outbox::CLAIM", outbox::CLAIM),
     ("outbox::VOID", outbox::VOID),
     ("outbox::NOTE_FAILURES", outbox::NOTE_FAILURES),
+    ("expiry::DUE", expiry::DUE),
     ("sums::OPEN_SAGAS", sums::OPEN_SAGAS),
     ("sums::CLEARING", sums::CLEARING),
     ("maintenance::PRUNE_KEYS", maintenance::PRUNE_KEYS),

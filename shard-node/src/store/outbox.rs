@@ -6,7 +6,7 @@ use super::load;
 use super::reading::ReadError;
 use crate::config::SagaConfig;
 use ledger::Reservation;
-use ledger::saga::{DebitEffect, DebitEvent, DebitState, next_debit};
+use ledger::saga::{self, DebitEvent, DebitState, Effect, Event, State};
 use placement::{ShardId, TransferId};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -21,7 +21,8 @@ pub(super) const CLAIM: &str = "WITH due AS ( \
          * (least($3::float8, $2::float8 * 2 ^ least(attempts, 30)) * (0.5 + random() / 2)) \
      FROM due JOIN reservations USING (transfer_id) WHERE outbox.transfer_id = due.transfer_id \
      RETURNING reservations.transfer_id, state, debit_account, debit_user, credit_account, amount, \
-         currency, message, reference, created_at, void_after <= now(), trace_id, parent_id, attempts";
+         currency, message, reference, created_at, amount_reserved, expires_at, void_after <= now(), trace_id, \
+         parent_id, attempts";
 pub(super) const VOID: &str = "UPDATE reservations SET state = $2 WHERE transfer_id = ANY($1) AND state = $3";
 pub(super) const NOTE_FAILURES: &str = "UPDATE outbox SET last_error = failed.error \
      FROM unnest($1::uuid[], $2::text[]) AS failed (transfer_id, error) \
@@ -51,8 +52,9 @@ pub async fn claim(
     let mut due = rows.iter().map(|row| one(row, shard)).collect::<Result<Vec<_>, _>>()?;
     let mut given_up = Vec::new();
     for (row, due) in rows.iter().zip(&mut due) {
-        let next = next_debit(due.reservation.state, DebitEvent::GiveUp).map_err(Unreadable::because)?;
-        if let (true, (state, DebitEffect::SendVoid)) = (row.get(10), next) {
+        let (state, event) = (State::Debit(due.reservation.state), Event::Debit(DebitEvent::GiveUp));
+        let next = saga::next(state, event).map_err(Unreadable::because)?;
+        if let (true, (State::Debit(state), Effect::SendVoid)) = (row.get(12), next) {
             due.reservation.state = state;
             given_up.push(due.reservation.credit.transfer_id.uuid());
         }
@@ -64,19 +66,19 @@ pub async fn claim(
 }
 
 fn one(row: &Row, shard: ShardId) -> Result<Due, Unreadable> {
-    let (trace_id, parent_id): (Uuid, i64) = (row.get(11), row.get(12));
+    let (trace_id, parent_id): (Uuid, i64) = (row.get(13), row.get(14));
     Ok(Due {
         reservation: load::reservation(row, shard)?,
         trace: TraceContext::begin(trace_id.as_u128(), parent_id.cast_unsigned()),
-        attempts: row.get(13),
+        attempts: row.get(15),
     })
 }
 
 async fn begin_to_void(client: &mut deadpool_postgres::Client, ids: &[Uuid]) -> Result<(), ReadError> {
     let transaction = fence::begin(client).await?;
-    let (voiding, reserved) = (DebitState::Voiding, DebitState::Reserved);
-    let (voiding, reserved) = (codes::debit_state_code(voiding), codes::debit_state_code(reserved));
-    transaction.execute(VOID, &[&ids, &voiding, &reserved]).await?;
+    let (voiding, crediting) = (DebitState::Voiding, DebitState::Crediting);
+    let (voiding, crediting) = (codes::debit_state_code(voiding), codes::debit_state_code(crediting));
+    transaction.execute(VOID, &[&ids, &voiding, &crediting]).await?;
     Ok(transaction.commit().await?)
 }
 

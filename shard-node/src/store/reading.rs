@@ -3,7 +3,7 @@
 use super::codes::{self, Unreadable};
 use super::load;
 use super::times::to_micros;
-use ledger::{Account, Amount, Transfer, TransferKind, TransferState, UserId};
+use ledger::{Account, Amount, Transfer, UserId};
 use placement::{AccountId, Locality, RegionCode, ShardId, TransferId};
 use std::collections::HashMap;
 use tokio_postgres::{Error, Row};
@@ -13,13 +13,13 @@ pub(super) const ACCOUNTS: &str = "SELECT id, user_id, name, currency, balance, 
 pub(super) const ACCOUNTS_OF_USER: &str = "SELECT id, user_id, name, currency, balance, reserved, entry_count, status, created_at \
      FROM accounts WHERE id BETWEEN $1 AND $2 AND user_id = $3 ORDER BY created_at, id";
 pub(super) const OPEN_TRANSFERS: &str = "SELECT transfer_id, state, debit_account, debit_user, credit_account, amount, \
-     currency, message, reference, created_at \
+     currency, message, reference, created_at, amount_reserved, expires_at \
      FROM reservations WHERE debit_account = $1 ORDER BY transfer_id LIMIT $2";
 pub(super) const OPEN_TRANSFER: &str = "SELECT transfer_id, state, debit_account, debit_user, credit_account, amount, \
-     currency, message, reference, created_at FROM reservations WHERE transfer_id = $1";
+     currency, message, reference, created_at, amount_reserved, expires_at FROM reservations WHERE transfer_id = $1";
 pub(super) const TERMINAL_TRANSFER: &str = "SELECT transfers.id, kind, state, reason, debit_account, credit_account, \
      amount, transfers.currency, message, reference, transfers.created_at, decided_at, \
-     debit.user_id, credit.user_id, remote_user \
+     debit.user_id, credit.user_id, remote_user, amount_reserved, expires_at \
      FROM transfers LEFT JOIN accounts debit ON debit.id = debit_account \
      LEFT JOIN accounts credit ON credit.id = credit_account \
      WHERE transfers.id = $1";
@@ -105,23 +105,7 @@ pub async fn transfer(
 }
 
 fn pending(row: &Row, shard: ShardId) -> Result<Transfer, Unreadable> {
-    let held = load::reservation(row, shard)?;
-    Ok(Transfer {
-        id: held.credit.transfer_id,
-        kind: TransferKind::Transfer,
-        state: TransferState::Pending,
-        reason: None,
-        debit_account_id: Some(held.credit.debit_account_id),
-        credit_account_id: Some(held.credit.credit_account_id),
-        amount: held.credit.amount,
-        currency: held.credit.currency,
-        message: held.credit.message,
-        reference: held.reference,
-        created_at: held.credit.created_at,
-        decided_at: None,
-        debit_user_id: Some(held.credit.debit_user_id),
-        credit_user_id: None,
-    })
+    load::reservation(row, shard).map(|reservation| reservation.as_transfer())
 }
 
 fn terminal(row: &Row) -> Result<Transfer, Unreadable> {
@@ -147,5 +131,6 @@ fn terminal(row: &Row) -> Result<Transfer, Unreadable> {
         // Whoever holds an account that is not here is the remote one.
         debit_user_id: debit_user.or_else(|| debit_account_id.and(remote_user.clone())),
         credit_user_id: credit_user.or_else(|| credit_account_id.and(remote_user)),
+        hold: load::hold(row, 15),
     })
 }

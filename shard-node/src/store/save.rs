@@ -6,7 +6,7 @@ use super::codes;
 use super::fence::Fenced;
 use super::times::from_micros;
 use jiff::Timestamp as Instant;
-use ledger::{Account, Books, Counterpart, Entry, KeyRecord, PostedTransfer, Reservation, Timestamp, Writes};
+use ledger::{Account, Books, Counterpart, Entry, Hold, KeyRecord, PostedTransfer, Reservation, Timestamp, Writes};
 use placement::{AccountId, Slot, TransferId};
 use std::time::Duration;
 use tokio_postgres::types::ToSql;
@@ -26,14 +26,15 @@ pub(super) const ACCOUNTS_CREATED: &str = "INSERT INTO accounts \
           AS new (id, slot, user_id, name, currency)";
 pub(super) const TRANSFERS: &str = "INSERT INTO transfers (id, debit_account, credit_account, amount, debit_entry, \
      debit_balance, credit_entry, credit_balance, decided_at, created_at, debit_slot, credit_slot, kind, state, reason, \
-     currency, message, reference, remote_user) \
+     currency, message, reference, remote_user, amount_reserved, expires_at) \
      SELECT id, debit_account, credit_account, amount, debit_entry, debit_balance, credit_entry, credit_balance, $19, \
-     created_at, debit_slot, credit_slot, kind, state, reason, currency, message, reference, remote_user \
-     FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], \
+     created_at, debit_slot, credit_slot, kind, state, reason, currency, message, reference, remote_user, \
+     amount_reserved, expires_at FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], \
      $8::bigint[], $9::timestamptz[], $10::smallint[], $11::smallint[], $12::smallint[], $13::smallint[], \
-     $14::smallint[], $15::text[], $16::text[], $17::text[], $18::text[]) \
+     $14::smallint[], $15::text[], $16::text[], $17::text[], $18::text[], $20::bigint[], $21::timestamptz[]) \
      AS new (id, debit_account, credit_account, amount, debit_entry, debit_balance, credit_entry, credit_balance, \
-     created_at, debit_slot, credit_slot, kind, state, reason, currency, message, reference, remote_user)";
+     created_at, debit_slot, credit_slot, kind, state, reason, currency, message, reference, remote_user, \
+     amount_reserved, expires_at)";
 /// Sorted, so that two nodes with the same keys wait for each other rather than deadlock.
 pub(super) const KEYS: &str = "INSERT INTO idempotency \
      (slot, key_hash, fingerprint, transfer_id, account_id, rejection, recorded_at) \
@@ -41,12 +42,17 @@ pub(super) const KEYS: &str = "INSERT INTO idempotency \
      FROM unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::smallint[]) \
      AS new (slot, key_hash, fingerprint, transfer_id, account_id, rejection)";
 pub(super) const RESERVATIONS: &str = "INSERT INTO reservations (transfer_id, slot, state, debit_account, debit_user, \
-     credit_account, amount, currency, message, reference, created_at, void_after) \
-     SELECT transfer_id, slot, 0, debit_account, debit_user, credit_account, amount, currency, message, reference, \
-     $10::timestamptz, $10::timestamptz + $11::bigint * interval '1 microsecond' \
+     credit_account, amount, currency, message, reference, created_at, void_after, amount_reserved, expires_at) \
+     SELECT transfer_id, slot, state, debit_account, debit_user, credit_account, amount, currency, message, reference, \
+     $10::timestamptz, $10::timestamptz + $11::bigint * interval '1 microsecond', amount_reserved, expires_at \
      FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], \
-     $8::text[], $9::text[]) \
-     AS new (transfer_id, slot, debit_account, debit_user, credit_account, amount, currency, message, reference)";
+     $8::text[], $9::text[], $12::smallint[], $13::bigint[], $14::timestamptz[]) \
+     AS new (transfer_id, slot, debit_account, debit_user, credit_account, amount, currency, message, reference, \
+     state, amount_reserved, expires_at)";
+pub(super) const COMMITTING: &str = "UPDATE reservations SET state = new.state, amount = new.amount, \
+     void_after = $4::timestamptz + $5::bigint * interval '1 microsecond' \
+     FROM unnest($1::uuid[], $2::smallint[], $3::bigint[]) AS new (transfer_id, state, amount) \
+     WHERE reservations.transfer_id = new.transfer_id";
 pub(super) const OUTBOX: &str = "INSERT INTO outbox (transfer_id, slot, next_attempt_at, trace_id, parent_id) \
      SELECT transfer_id, slot, $5::timestamptz + $6::bigint * interval '1 microsecond', trace_id, parent_id \
      FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::bigint[]) AS new (transfer_id, slot, trace_id, parent_id)";
@@ -154,7 +160,8 @@ pub(super) async fn transfers(
     let references: Vec<Option<&str>> = rows.iter().map(|row| row.transfer.reference.as_deref()).collect();
     let remote: Vec<Option<&str>> =
         rows.iter().map(|row| row.remote_user_id.as_ref().map(ledger::UserId::as_str)).collect();
-    let parameters: [&(dyn ToSql + Sync); 19] = [
+    let (reserved, expiries) = holds(rows.iter().map(|row| row.transfer.hold));
+    let parameters: [&(dyn ToSql + Sync); 21] = [
         &ids,
         &debits,
         &credits,
@@ -174,6 +181,8 @@ pub(super) async fn transfers(
         &references,
         &remote,
         &stamp.at(),
+        &reserved,
+        &expiries,
     ];
     run(fenced, statement, &parameters).await
 }
@@ -188,6 +197,10 @@ fn slot_of(account: Option<AccountId>) -> Option<i16> {
 
 fn sides(entries: impl Iterator<Item = Option<Entry>>) -> (Vec<Option<i64>>, Vec<Option<i64>>) {
     entries.map(|entry| (entry.map(|entry| entry.number), entry.map(|entry| entry.balance_after.0))).unzip()
+}
+
+fn holds(holds: impl Iterator<Item = Option<Hold>>) -> (Vec<Option<i64>>, Vec<Option<Instant>>) {
+    holds.map(|hold| (hold.map(|hold| hold.amount_reserved.0), hold.map(|hold| from_micros(hold.expires_at)))).unzip()
 }
 
 fn created_earlier(row: &PostedTransfer, stamp: Stamp) -> Option<Instant> {
@@ -235,25 +248,57 @@ pub(super) async fn reservations(
     let texts: Vec<Option<&str>> = messages().map(|credit| credit.message.as_deref()).collect();
     let references: Vec<Option<&str>> = reserved.iter().map(|reservation| reservation.reference.as_deref()).collect();
     let void_after = micros(stamp.void_after);
-    let parameters: [&(dyn ToSql + Sync); 11] =
-        [&ids, &slots, &debits, &users, &credits, &amounts, &currencies, &texts, &references, &stamp.at(), &void_after];
+    let states: Vec<i16> = reserved.iter().map(|reservation| codes::debit_state_code(reservation.state)).collect();
+    let (held, expiries) = holds(reserved.iter().map(|reservation| reservation.hold));
+    let parameters: [&(dyn ToSql + Sync); 14] = [
+        &ids,
+        &slots,
+        &debits,
+        &users,
+        &credits,
+        &amounts,
+        &currencies,
+        &texts,
+        &references,
+        &stamp.at(),
+        &void_after,
+        &states,
+        &held,
+        &expiries,
+    ];
     run(fenced, statement, &parameters).await
 }
 
-/// `traces` in the order of the reservations.
+/// Held reservations whose credit is asked for from now on.
+pub(super) async fn committing(
+    fenced: Fenced<'_>,
+    statement: &Statement,
+    committing: &[Reservation],
+    stamp: Stamp,
+) -> Result<(), Error> {
+    if committing.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = committing.iter().map(|reservation| reservation.credit.transfer_id.uuid()).collect();
+    let states: Vec<i16> = committing.iter().map(|reservation| codes::debit_state_code(reservation.state)).collect();
+    let amounts: Vec<i64> = committing.iter().map(|reservation| reservation.credit.amount.0).collect();
+    run(fenced, statement, &[&ids, &states, &amounts, &stamp.at(), &micros(stamp.void_after)]).await
+}
+
+/// `traces` in the order of the reservations to send.
 pub(super) async fn outbox(
     fenced: Fenced<'_>,
     statement: &Statement,
-    reserved: &[Reservation],
+    writes: &Writes,
     traces: &[TraceContext],
     stamp: Stamp,
 ) -> Result<(), Error> {
-    if reserved.is_empty() {
+    let messages = || writes.to_send().map(|reservation| &reservation.credit);
+    let ids: Vec<Uuid> = messages().map(|message| message.transfer_id.uuid()).collect();
+    if ids.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = reserved.iter().map(|reservation| reservation.credit.transfer_id.uuid()).collect();
-    let slots: Vec<i16> =
-        reserved.iter().map(|reservation| slot_number(reservation.credit.debit_account_id.slot())).collect();
+    let slots: Vec<i16> = messages().map(|message| slot_number(message.debit_account_id.slot())).collect();
     let trace_ids: Vec<Uuid> = traces.iter().map(|trace| Uuid::from_u128(trace.trace_id)).collect();
     let parent_ids: Vec<i64> = traces.iter().map(|trace| trace.parent_id.cast_signed()).collect();
     let lease = micros(stamp.lease);

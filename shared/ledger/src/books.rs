@@ -2,7 +2,8 @@
 
 use crate::saga::{DebitState, Decision};
 use crate::{
-    Account, Amount, CreditMessage, Currency, CurrencyRules, KeyHash, Rejection, RequestFingerprint, Timestamp,
+    Account, Amount, CreditMessage, Currency, CurrencyRules, Hold, KeyHash, Rejection, RequestFingerprint, Timestamp,
+    Transfer, TransferState,
 };
 use placement::{AccountId, Locality, RegionCode, SLOT_COUNT, ShardId, Slot, TransferId};
 use std::collections::{BTreeSet, HashMap};
@@ -48,7 +49,8 @@ pub struct RecordedKey {
     pub rejection: Option<Rejection>,
 }
 
-/// An amount set aside for a transfer between shards, with the message that asks for its credit.
+/// An amount set aside for a transfer that its client has reserved, or that another shard decides; with the
+/// message that asks for its credit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {
     /// How far the debit side has come; never terminal, for then the row is gone.
@@ -57,6 +59,21 @@ pub struct Reservation {
     pub credit: CreditMessage,
     /// For the caller's own books.
     pub reference: Option<String>,
+    /// Of a two-step transfer, what was set aside at first and until when.
+    pub hold: Option<Hold>,
+}
+
+impl Reservation {
+    /// The open transfer that it stands for.
+    pub fn as_transfer(&self) -> Transfer {
+        let state = match self.state {
+            DebitState::Held => TransferState::Reserved,
+            DebitState::Crediting | DebitState::Voiding | DebitState::Committed | DebitState::Released(_) => {
+                TransferState::Pending
+            }
+        };
+        Transfer { state, reference: self.reference.clone(), hold: self.hold, ..self.credit.as_transfer() }
+    }
 }
 
 /// The accounts that share a user's locality, for making another one.
@@ -85,7 +102,7 @@ pub struct Books<'a> {
     pub accounts: HashMap<AccountId, Account>,
     /// Every key of the batch that was used before.
     pub keys: HashMap<KeyHash, RecordedKey>,
-    /// Every open saga that the batch settles.
+    /// Every open saga that the batch settles, and every reservation that it commits, releases or expires.
     pub reservations: HashMap<TransferId, Reservation>,
     /// Every decision recorded for the sagas that the batch credits or voids.
     pub inbox: HashMap<TransferId, Decision>,

@@ -1,7 +1,7 @@
 //! What a shard can be asked to change.
 
 use crate::saga::Decision;
-use crate::{Amount, Currency, StatusChange, Timestamp, UserId};
+use crate::{Amount, Currency, StatusChange, Timestamp, Transfer, TransferKind, TransferState, UserId};
 use placement::{AccountId, Locality, RegionCode, ShardId, Slot, TransferId};
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,14 @@ pub enum Command {
     Void(VoidMessage),
     /// The credit shard's decision has come back: commit or release.
     Settle(Settle),
+    /// Set money aside for a transfer between two customers' accounts.
+    Reserve(ReserveTransfer),
+    /// Make such a transfer's reservation permanent, or a part of it.
+    Commit(CommitTransfer),
+    /// Give such a transfer's reservation back.
+    Release(ReleaseTransfer),
+    /// Give a reservation back whose time is over.
+    Expire(ExpireTransfer),
 }
 
 impl Command {
@@ -55,6 +63,11 @@ impl Command {
             Command::Credit(credit) => credit.credit_account_id,
             Command::Void(void) => void.credit_account_id,
             Command::Settle(settle) => settle.debit_account_id,
+            Command::Reserve(reserve) => reserve.transfer.debit_account_id,
+            // A transfer's id carries the region and locality of its debit account.
+            Command::Commit(CommitTransfer { transfer_id: id, .. })
+            | Command::Release(ReleaseTransfer { transfer_id: id, .. }) => return (id.region(), id.locality()),
+            Command::Expire(expire) => expire.debit_account_id,
         };
         (account.region(), account.locality())
     }
@@ -76,7 +89,10 @@ impl Command {
             Command::Transfer(transfer) => Some(transfer.key),
             Command::Deposit(external) | Command::Withdraw(external) => Some(external.key),
             Command::CreateAccount(create) => create.key,
+            Command::Reserve(reserve) => Some(reserve.transfer.key),
+            Command::Commit(commit) => Some(commit.key),
             Command::SetStatus(_) | Command::Credit(_) | Command::Void(_) | Command::Settle(_) => None,
+            Command::Release(_) | Command::Expire(_) => None,
         }
     }
 }
@@ -122,6 +138,47 @@ pub struct TransferCommand {
     pub message: Option<String>,
     /// For the caller's own books.
     pub reference: Option<String>,
+}
+
+/// `POST /v1/transfers` with `"reserve": true`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReserveTransfer {
+    /// The transfer to be.
+    pub transfer: TransferCommand,
+    /// How long the money stays set aside, in seconds: 1 to [`crate::EXPIRES_IN_SECONDS_MAX`].
+    pub expires_in_seconds: u32,
+}
+
+/// `POST /v1/transfers/{id}/commit`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitTransfer {
+    /// Makes repeats safe; looked up before the state of the transfer.
+    pub key: KeyClaim,
+    /// Must hold the debit account.
+    pub caller: UserId,
+    /// Which.
+    pub transfer_id: TransferId,
+    /// How much of the reserved amount, the rest of which is given back; `None` is all of it. As asked for; may be
+    /// out of range.
+    pub amount: Option<Amount>,
+}
+
+/// `POST /v1/transfers/{id}/release`; idempotent by nature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseTransfer {
+    /// Must hold the debit account.
+    pub caller: UserId,
+    /// Which.
+    pub transfer_id: TransferId,
+}
+
+/// From the sweep: a reservation's due time has passed, unless somebody was faster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpireTransfer {
+    /// Which.
+    pub transfer_id: TransferId,
+    /// The account that the amount was set aside on.
+    pub debit_account_id: AccountId,
 }
 
 /// `POST /v1/admin/deposits` and `/withdrawals`.
@@ -186,6 +243,29 @@ pub struct CreditMessage {
     pub message: Option<String>,
     /// When the money was reserved.
     pub created_at: Timestamp,
+}
+
+impl CreditMessage {
+    /// What it tells of its transfer.
+    pub(crate) fn as_transfer(&self) -> Transfer {
+        Transfer {
+            id: self.transfer_id,
+            kind: TransferKind::Transfer,
+            state: TransferState::Pending,
+            reason: None,
+            debit_account_id: Some(self.debit_account_id),
+            credit_account_id: Some(self.credit_account_id),
+            amount: self.amount,
+            currency: self.currency,
+            message: self.message.clone(),
+            reference: None,
+            created_at: self.created_at,
+            decided_at: None,
+            debit_user_id: Some(self.debit_user_id.clone()),
+            credit_user_id: None,
+            hold: None,
+        }
+    }
 }
 
 /// The outbox message "void".

@@ -24,8 +24,9 @@ pub use account::{Account, AccountStatus, StatusChange};
 pub use batch::{BATCH_COMMANDS_MAX, decide};
 pub use books::{Books, Neighbourhood, Ownership, RecordedKey, Reservation};
 pub use command::{
-    Command, CreateAccount, CreditMessage, CreditTarget, ExternalMove, KeyClaim, KeyHash, RequestFingerprint,
-    SetStatus, Settle, Stamped, TransferCommand, VoidMessage,
+    Command, CommitTransfer, CreateAccount, CreditMessage, CreditTarget, ExpireTransfer, ExternalMove, KeyClaim,
+    KeyHash, ReleaseTransfer, RequestFingerprint, ReserveTransfer, SetStatus, Settle, Stamped, TransferCommand,
+    VoidMessage,
 };
 pub use money::{AMOUNT_LIMIT, Amount, Currency, CurrencyRules, InvalidCurrency, Timestamp};
 pub use outcome::{Decided, Outcome};
@@ -34,8 +35,14 @@ pub use text::{
     InvalidText, MESSAGE_CHARS_MAX, NAME_CHARS_MAX, REFERENCE_CHARS_MAX, USER_ID_BYTES_MAX, UserId, check_line,
     check_text,
 };
-pub use transfer::{Entry, Transfer, TransferKind, TransferState};
+pub use transfer::{Entry, Hold, Transfer, TransferKind, TransferState};
 pub use writes::{Counterpart, InboxRecord, KeyRecord, PostedTransfer, Writes};
 
 /// The most accounts that one user may hold in one region (the contract's `account_limit_reached`).
 pub const ACCOUNTS_PER_USER_MAX: usize = 100;
+
+/// The longest that a two-step transfer may stay reserved, in seconds: 30 days.
+pub const EXPIRES_IN_SECONDS_MAX: u32 = 2_592_000;
+
+/// How long a two-step transfer stays reserved unless its client says otherwise, in seconds: a week.
+pub const EXPIRES_IN_SECONDS_DEFAULT: u32 = 604_800;

@@ -30,6 +30,8 @@ pub enum Outcome {
     AccountNotEmpty,
     /// The account is closed, for good. Not recorded: changes of status carry no key.
     AccountIsClosed,
+    /// The transfer is not held any more, if it ever was: its present state is the answer. Not recorded.
+    NotReserved(TransferId),
     /// Two decisions about one transfer. Nothing was changed; a defect or damage.
     Contradiction,
 }
@@ -37,7 +39,7 @@ pub enum Outcome {
 /// What a decision made now has come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decided {
-    /// A transfer that is posted, pending or released.
+    /// A transfer that is posted, pending, reserved or released.
     Transfer(Transfer),
     /// A refusal.
     Rejected {
@@ -50,6 +52,6 @@ pub enum Decided {
     Account(Account),
     /// The decision of the inbox, for the debit shard.
     Decision(Decision),
-    /// The saga had been settled before; nothing changed.
+    /// The saga had been settled before, or the reservation is not due; nothing changed.
     AlreadySettled,
 }

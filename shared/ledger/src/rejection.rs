@@ -40,6 +40,10 @@ pub enum Rejection {
     MessageTooLong = 15,
     /// The debit shard gave up and the credit shard agreed before it had credited anything.
     Voided = 16,
+    /// A reserved transfer's client gave it back. A transfer's reason only; no request is refused with it.
+    ReleasedByClient = 17,
+    /// A reserved transfer was neither committed nor released in time. A transfer's reason only.
+    Expired = 18,
 }
 
 /// A stored number that stands for no rejection: written by a newer version, or damage.
@@ -49,7 +53,7 @@ pub struct UnknownRejection(pub i16);
 
 impl Rejection {
     /// Every rejection, in the order of the stored numbers.
-    pub const ALL: [Rejection; 16] = [
+    pub const ALL: [Rejection; 18] = [
         Rejection::IdempotencyKeyReused,
         Rejection::InsufficientFunds,
         Rejection::AmountOutOfRange,
@@ -66,6 +70,8 @@ impl Rejection {
         Rejection::LimitExceeded,
         Rejection::MessageTooLong,
         Rejection::Voided,
+        Rejection::ReleasedByClient,
+        Rejection::Expired,
     ];
 
     /// The number that is stored.
@@ -93,6 +99,8 @@ impl Rejection {
             Rejection::LimitExceeded => "limit_exceeded",
             Rejection::MessageTooLong => "message_too_long",
             Rejection::Voided => "voided",
+            Rejection::ReleasedByClient => "released_by_client",
+            Rejection::Expired => "expired",
         }
     }
 }

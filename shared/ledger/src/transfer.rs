@@ -102,4 +102,27 @@ pub struct Transfer {
     pub debit_user_id: Option<UserId>,
     /// The holder of the credit account, where this shard knows it.
     pub credit_user_id: Option<UserId>,
+    /// Of a two-step transfer, what was reserved and for how long; kept when it is terminal.
+    pub hold: Option<Hold>,
+}
+
+/// What the client of a two-step transfer has set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// The amount at first; the transfer's own amount is what was committed of it.
+    pub amount_reserved: Amount,
+    /// When it expires, unless it is committed or released before.
+    pub expires_at: Timestamp,
+}
+
+impl Transfer {
+    /// A two-step transfer as it was first answered, whatever has become of it: the repeat of a request must get
+    /// the first answer again. Any other transfer is left as it is.
+    pub fn as_reserved(self) -> Transfer {
+        let Some(Hold { amount_reserved, .. }) = self.hold else {
+            return self;
+        };
+        let (state, amount) = (TransferState::Reserved, amount_reserved);
+        Transfer { state, amount, reason: None, decided_at: None, credit_user_id: None, ..self }
+    }
 }

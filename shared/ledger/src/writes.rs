@@ -1,6 +1,6 @@
 //! What a batch changes, row by row, for a fixed number of SQL statements.
 
-use crate::saga::Decision;
+use crate::saga::{DebitState, Decision};
 use crate::{Account, Amount, Currency, Entry, KeyHash, Rejection, RequestFingerprint, Reservation, Transfer, UserId};
 use placement::{AccountId, ShardId, Slot, TransferId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,9 +69,11 @@ pub struct Writes {
     pub transfers: Vec<PostedTransfer>,
     /// Used keys.
     pub keys: Vec<KeyRecord>,
-    /// Reservations placed, each with its outbox row.
+    /// Reservations placed.
     pub reserved: Vec<Reservation>,
-    /// Reservations that are gone, each with its outbox row.
+    /// Held reservations that the credit account's shard is to be asked about from now on.
+    pub committing: Vec<Reservation>,
+    /// Reservations that are gone, each with its outbox row if it had one.
     pub settled: Vec<TransferId>,
     /// Decisions made.
     pub inbox: Vec<InboxRecord>,
@@ -83,5 +85,11 @@ impl Writes {
     /// Whether nothing changes, so that nothing needs to be committed.
     pub fn is_empty(&self) -> bool {
         *self == Writes::default()
+    }
+
+    /// The reservations whose message to another shard begins now: each gets its outbox row.
+    pub fn to_send(&self) -> impl Iterator<Item = &Reservation> {
+        let placed = self.reserved.iter().filter(|reservation| reservation.state == DebitState::Crediting);
+        placed.chain(&self.committing)
     }
 }

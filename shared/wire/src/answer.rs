@@ -78,6 +78,8 @@ pub enum Answer {
     Invalid(String),
     /// A defect: logged where it happened.
     Internal,
+    /// The transfer is not reserved any more, if it ever was: committed, released or expired before.
+    NotReserved(Transfer),
 }
 
 /// A page of an account's history.

@@ -70,6 +70,10 @@ impl Operation {
                 Command::Credit(_) => "credit",
                 Command::Void(_) => "void",
                 Command::Settle(_) => "settle",
+                Command::Reserve(_) => "reserve",
+                Command::Commit(_) => "commit",
+                Command::Release(_) => "release",
+                Command::Expire(_) => "expire",
             },
             Operation::Read(read) => match read {
                 Read::Account { .. } => "read_account",

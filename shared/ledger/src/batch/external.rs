@@ -56,6 +56,7 @@ impl Deciding<'_, '_> {
             decided_at: None,
             debit_user_id: debit.1,
             credit_user_id: credit.1,
+            hold: None,
         }
     }
 

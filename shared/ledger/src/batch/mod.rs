@@ -5,6 +5,7 @@ mod accounts;
 mod external;
 mod settle;
 mod transfer;
+mod two_step;
 
 use crate::{
     AMOUNT_LIMIT, Amount, Books, Command, Counterpart, Currency, Decided, Entry, KeyClaim, KeyRecord, Outcome,
@@ -43,7 +44,7 @@ impl Deciding<'_, '_> {
             return answer;
         }
         match command {
-            Command::Transfer(transfer) => self.transfer(transfer, stamped.fresh_id),
+            Command::Transfer(transfer) => self.transfer(transfer, stamped.fresh_id, None),
             Command::Deposit(deposit) => self.deposit(deposit, stamped.fresh_id),
             Command::Withdraw(withdrawal) => self.withdraw(withdrawal, stamped.fresh_id),
             Command::CreateAccount(create) => self.create_account(create, stamped.fresh_discriminator),
@@ -51,6 +52,12 @@ impl Deciding<'_, '_> {
             Command::Credit(credit) => self.credit(credit),
             Command::Void(void) => self.void(void),
             Command::Settle(settle) => self.settle(settle),
+            Command::Reserve(reserve) => {
+                self.transfer(&reserve.transfer, stamped.fresh_id, Some(reserve.expires_in_seconds))
+            }
+            Command::Commit(commit) => self.commit(commit),
+            Command::Release(release) => self.release(release),
+            Command::Expire(expire) => self.expire(expire),
         }
     }
 

@@ -1,28 +1,27 @@
 //! Both ends of a saga: the credit shard's decision, and the debit shard's commit or release.
 
 use super::{Deciding, check_bounds};
-use crate::saga::{CreditEvent, DebitEffect, DebitEvent, Decision, Verdict, next_credit, next_debit};
+use crate::saga::{CreditEvent, CreditState, DebitEvent, DebitState, Decision, Effect, Event, State, next};
 use crate::{
     Account, Amount, Counterpart, CreditMessage, Decided, InboxRecord, Outcome, PostedTransfer, Rejection, Reservation,
-    Settle, Transfer, TransferKind, TransferState, UserId, VoidMessage,
+    Settle, Transfer, TransferState, UserId, VoidMessage,
 };
 use placement::{ShardId, Slot, TransferId};
 
 impl Deciding<'_, '_> {
     /// "credit" on the credit shard: the first message for a transfer decides it.
     pub(super) fn credit(&mut self, message: &CreditMessage) -> Outcome {
-        let recorded = self.books.inbox.get(&message.transfer_id);
         let event = CreditEvent::Credit(self.check_message(message).map(|account| account.user_id.clone()));
-        let decision = match next_credit(recorded, event) {
-            Verdict::Recorded(decision) => decision,
-            Verdict::New(decision) => {
-                let slot = message.credit_account_id.slot();
-                if let Decision::Credited { credit_user_id } = &decision {
-                    self.post_credit(message, credit_user_id.clone());
-                }
-                self.record_decision(message.transfer_id, slot, message.debit_shard, decision)
-            }
+        let (decision, is_new) = match self.next_of_inbox(message.transfer_id, event) {
+            Some(found) => found,
+            None => return Outcome::Contradiction,
         };
+        if is_new {
+            if let Decision::Credited { credit_user_id } = &decision {
+                self.post_credit(message, credit_user_id.clone());
+            }
+            self.record_decision(message.transfer_id, message.credit_account_id.slot(), message.debit_shard, &decision);
+        }
         Outcome::Decided(Decided::Decision(decision))
     }
 
@@ -34,21 +33,29 @@ impl Deciding<'_, '_> {
 
     /// "void" on the credit shard.
     pub(super) fn void(&mut self, message: &VoidMessage) -> Outcome {
-        let recorded = self.books.inbox.get(&message.transfer_id);
-        let decision = match next_credit(recorded, CreditEvent::Void) {
-            Verdict::Recorded(decision) => decision,
-            Verdict::New(decision) => {
-                let slot = message.credit_account_id.slot();
-                self.record_decision(message.transfer_id, slot, message.debit_shard, decision)
-            }
+        let (decision, is_new) = match self.next_of_inbox(message.transfer_id, CreditEvent::Void) {
+            Some(found) => found,
+            None => return Outcome::Contradiction,
         };
+        if is_new {
+            self.record_decision(message.transfer_id, message.credit_account_id.slot(), message.debit_shard, &decision);
+        }
         Outcome::Decided(Decided::Decision(decision))
     }
 
-    fn record_decision(&mut self, id: TransferId, slot: Slot, debit_shard: ShardId, decision: Decision) -> Decision {
+    /// The inbox's decision after the event, and whether it is to be written now.
+    fn next_of_inbox(&self, id: TransferId, event: CreditEvent) -> Option<(Decision, bool)> {
+        let recorded = self.books.inbox.get(&id).cloned();
+        let state = recorded.map_or(CreditState::Undecided, CreditState::Decided);
+        match next(State::Credit(state), Event::Credit(event)) {
+            Ok((State::Credit(CreditState::Decided(decision)), effect)) => Some((decision, effect == Effect::Decide)),
+            Ok((State::Credit(CreditState::Undecided) | State::Debit(_), _)) | Err(_) => None,
+        }
+    }
+
+    fn record_decision(&mut self, id: TransferId, slot: Slot, debit_shard: ShardId, decision: &Decision) {
         self.books.inbox.insert(id, decision.clone());
         self.writes.inbox.push(InboxRecord { transfer_id: id, slot, debit_shard, decision: decision.clone() });
-        decision
     }
 
     /// The credit side, from clearing. The money may come from this very shard, if a moved slot has
@@ -59,8 +66,10 @@ impl Deciding<'_, '_> {
         let counterpart = Counterpart::Clearing(message.debit_shard);
         self.add_total(counterpart, message.currency, Amount(-message.amount.0));
         let transfer = Transfer {
+            state: TransferState::Posted,
+            decided_at: Some(self.books.now),
             credit_user_id: Some(credit_user_id),
-            ..terminal(message, None, TransferState::Posted, None, self.books.now)
+            ..message.as_transfer()
         };
         let remote_user_id = Some(message.debit_user_id.clone());
         self.writes.transfers.push(PostedTransfer { transfer, debit: None, credit, remote_user_id });
@@ -68,21 +77,20 @@ impl Deciding<'_, '_> {
 
     /// The credit shard's decision on the debit shard: commit or release.
     pub(super) fn settle(&mut self, command: &Settle) -> Outcome {
-        let Some(reservation) = self.books.reservations.get(&command.transfer_id) else {
+        let Some(reservation) = self.books.reservations.get(&command.transfer_id).cloned() else {
             // Settled before: the row goes with the terminal state.
             return Outcome::Decided(Decided::AlreadySettled);
         };
-        let reservation = reservation.clone();
-        match next_debit(reservation.state, DebitEvent::Decided(command.decision.clone())) {
-            Ok((_, DebitEffect::Commit)) => self.commit_debit(command, reservation),
-            Ok((_, DebitEffect::Release)) => self.release_debit(command, reservation),
-            Ok((_, DebitEffect::None | DebitEffect::SendVoid)) => Outcome::Decided(Decided::AlreadySettled),
-            Err(_) => Outcome::Contradiction,
+        match next_of(&reservation, DebitEvent::Answered(command.decision.clone())) {
+            Some((_, Effect::PostDebitSide)) => self.post_debit(command, reservation),
+            Some((DebitState::Released(reason), Effect::GiveBack)) => self.give_back(reservation, reason),
+            Some((_, Effect::None)) => Outcome::Decided(Decided::AlreadySettled),
+            Some(_) | None => Outcome::Contradiction,
         }
     }
 
     /// Cannot fail: the money was set aside.
-    fn commit_debit(&mut self, command: &Settle, reservation: Reservation) -> Outcome {
+    fn post_debit(&mut self, command: &Settle, reservation: Reservation) -> Outcome {
         let message = &reservation.credit;
         self.unreserve(&reservation);
         let debit = self.post(message.debit_account_id, Amount(-message.amount.0));
@@ -91,33 +99,35 @@ impl Deciding<'_, '_> {
             Decision::Credited { credit_user_id } => Some(credit_user_id.clone()),
             Decision::Refused(_) | Decision::Voided => None,
         };
-        let state = TransferState::Posted;
-        let transfer = terminal(message, reservation.reference.clone(), state, None, self.books.now);
-        let transfer = Transfer { credit_user_id: credit_user_id.clone(), ..transfer };
+        let transfer = Transfer {
+            state: TransferState::Posted,
+            decided_at: Some(self.books.now),
+            credit_user_id: credit_user_id.clone(),
+            ..reservation.as_transfer()
+        };
         self.settled(PostedTransfer { transfer, debit, credit: None, remote_user_id: credit_user_id })
     }
 
-    fn release_debit(&mut self, command: &Settle, reservation: Reservation) -> Outcome {
+    /// Ends a reservation without a posting.
+    pub(super) fn give_back(&mut self, reservation: Reservation, reason: Rejection) -> Outcome {
         self.unreserve(&reservation);
-        let reason = match &command.decision {
-            Decision::Refused(reason) => *reason,
-            Decision::Voided | Decision::Credited { .. } => Rejection::Voided,
-        };
-        let state = TransferState::Released;
-        let message = &reservation.credit;
-        let transfer = terminal(message, reservation.reference.clone(), state, Some(reason), self.books.now);
+        let (state, reason) = (TransferState::Released, Some(reason));
+        let transfer = Transfer { state, reason, decided_at: Some(self.books.now), ..reservation.as_transfer() };
         self.settled(PostedTransfer { transfer, debit: None, credit: None, remote_user_id: None })
     }
 
-    fn unreserve(&mut self, reservation: &Reservation) {
-        let message = &reservation.credit;
-        if let Some(account) = self.books.accounts.get_mut(&message.debit_account_id) {
-            account.reserved = Amount(account.reserved.0 - message.amount.0);
+    pub(super) fn unreserve(&mut self, reservation: &Reservation) {
+        self.give_back_part(reservation, reservation.credit.amount);
+    }
+
+    pub(super) fn give_back_part(&mut self, reservation: &Reservation, part: Amount) {
+        if let Some(account) = self.books.accounts.get_mut(&reservation.credit.debit_account_id) {
+            account.reserved = Amount(account.reserved.0 - part.0);
             self.writes.changed.insert(account.id);
         }
     }
 
-    fn settled(&mut self, row: PostedTransfer) -> Outcome {
+    pub(super) fn settled(&mut self, row: PostedTransfer) -> Outcome {
         let transfer = row.transfer.clone();
         self.books.reservations.remove(&transfer.id);
         self.writes.settled.push(transfer.id);
@@ -126,28 +136,10 @@ impl Deciding<'_, '_> {
     }
 }
 
-/// The terminal transfer that a saga's message describes.
-fn terminal(
-    message: &CreditMessage,
-    reference: Option<String>,
-    state: TransferState,
-    reason: Option<Rejection>,
-    now: crate::Timestamp,
-) -> Transfer {
-    Transfer {
-        id: message.transfer_id,
-        kind: TransferKind::Transfer,
-        state,
-        reason,
-        debit_account_id: Some(message.debit_account_id),
-        credit_account_id: Some(message.credit_account_id),
-        amount: message.amount,
-        currency: message.currency,
-        message: message.message.clone(),
-        reference,
-        created_at: message.created_at,
-        decided_at: Some(now),
-        debit_user_id: Some(message.debit_user_id.clone()),
-        credit_user_id: None,
+/// The next state of a reservation's transfer; `None` if the event contradicts it.
+pub(super) fn next_of(reservation: &Reservation, event: DebitEvent) -> Option<(DebitState, Effect)> {
+    match next(State::Debit(reservation.state), Event::Debit(event)) {
+        Ok((State::Debit(state), effect)) => Some((state, effect)),
+        Ok((State::Credit(_), _)) | Err(_) => None,
     }
 }

@@ -1,10 +1,11 @@
-//! `POST /v1/transfers`: within the shard at once, between shards as the start of a saga.
+//! `POST /v1/transfers`: within the shard at once, between shards as the start of a saga, and on the client's wish
+//! reserved first.
 
 use super::{Deciding, UsedFor};
 use crate::saga::DebitState;
 use crate::{
-    Account, AccountStatus, Amount, CreditMessage, CreditTarget, Decided, MESSAGE_CHARS_MAX, Outcome, PostedTransfer,
-    Rejection, Reservation, Transfer, TransferCommand, TransferKind, TransferState,
+    Account, AccountStatus, Amount, CreditMessage, CreditTarget, Decided, Hold, MESSAGE_CHARS_MAX, Outcome,
+    PostedTransfer, Rejection, Reservation, Timestamp, Transfer, TransferCommand, TransferKind, TransferState,
 };
 use placement::{AccountId, TransferId};
 
@@ -15,7 +16,13 @@ enum Route {
 }
 
 impl Deciding<'_, '_> {
-    pub(super) fn transfer(&mut self, command: &TransferCommand, id: TransferId) -> Outcome {
+    /// `expires_in_seconds`: the client wants the amount set aside, to be committed or released later.
+    pub(super) fn transfer(
+        &mut self,
+        command: &TransferCommand,
+        id: TransferId,
+        expires_in_seconds: Option<u32>,
+    ) -> Outcome {
         // Whose account it is comes before everything: a foreign account looks absent.
         let debit = match self.books.accounts.get(&command.debit_account_id) {
             Some(account) if account.user_id == command.caller => account,
@@ -25,10 +32,17 @@ impl Deciding<'_, '_> {
             return Outcome::Unresolved;
         }
         let transfer = self.begun(command, debit, id);
-        match self.check_transfer(command, debit) {
-            Ok(Route::Here(credit)) => self.post_locally(command, transfer, credit),
-            Ok(Route::Elsewhere(credit)) => self.reserve(command, transfer, credit),
-            Err(rejection) => self.reject_transfer(command.key, command.debit_account_id.slot(), transfer, rejection),
+        let hold = expires_in_seconds.map(|seconds| self.hold(command.amount, seconds));
+        match (self.check_transfer(command, debit), hold) {
+            (Ok(Route::Here(credit) | Route::Elsewhere(credit)), Some(hold)) => {
+                let transfer = Transfer { state: TransferState::Reserved, hold: Some(hold), ..transfer };
+                self.reserve(command, transfer, credit, DebitState::Held)
+            }
+            (Ok(Route::Here(credit)), None) => self.post_locally(command, transfer, credit),
+            (Ok(Route::Elsewhere(credit)), None) => self.reserve(command, transfer, credit, DebitState::Crediting),
+            (Err(rejection), _) => {
+                self.reject_transfer(command.key, command.debit_account_id.slot(), transfer, rejection)
+            }
         }
     }
 
@@ -103,7 +117,13 @@ impl Deciding<'_, '_> {
             decided_at: None,
             debit_user_id: Some(debit.user_id.clone()),
             credit_user_id: None,
+            hold: None,
         }
+    }
+
+    fn hold(&self, amount_reserved: Amount, expires_in_seconds: u32) -> Hold {
+        let after = i64::from(expires_in_seconds) * 1_000_000;
+        Hold { amount_reserved, expires_at: Timestamp(self.books.now.0.saturating_add(after)) }
     }
 
     /// Both sides in one row. After this point the transfer must succeed: the ladder has checked it.
@@ -126,8 +146,14 @@ impl Deciding<'_, '_> {
         Outcome::Decided(Decided::Transfer(transfer))
     }
 
-    /// Sets the amount aside and leaves the message to the credit shard in the outbox.
-    fn reserve(&mut self, command: &TransferCommand, transfer: Transfer, credit: AccountId) -> Outcome {
+    /// Sets the amount aside. Unless it is held for the client, the message to the credit shard goes to the outbox.
+    fn reserve(
+        &mut self,
+        command: &TransferCommand,
+        transfer: Transfer,
+        credit: AccountId,
+        state: DebitState,
+    ) -> Outcome {
         if let Some(debit) = self.books.accounts.get_mut(&command.debit_account_id) {
             debit.reserved = Amount(debit.reserved.0 + command.amount.0);
             self.writes.changed.insert(debit.id);
@@ -144,7 +170,7 @@ impl Deciding<'_, '_> {
             created_at: self.books.now,
         };
         let reservation =
-            Reservation { state: DebitState::Reserved, credit: message, reference: command.reference.clone() };
+            Reservation { state, credit: message, reference: command.reference.clone(), hold: transfer.hold };
         self.books.reservations.insert(transfer.id, reservation.clone());
         self.writes.reserved.push(reservation);
         self.record_key(command.debit_account_id.slot(), command.key, UsedFor::Transfer(transfer.id));

@@ -110,6 +110,10 @@ error_codes! {
     MessageTooLong = 422 "message_too_long", "Message too long", Never;
     /// The transfer was given up before the other shard had decided.
     Voided = 422 "voided", "Voided", NewKey;
+    /// Only as a transfer's `reason`: its client gave the reservation back.
+    ReleasedByClient = 422 "released_by_client", "Released by the client", NewKey;
+    /// Only as a transfer's `reason`: nobody committed or released the reservation in time.
+    Expired = 422 "expired", "Expired", NewKey;
     /// Too many requests of this user; see `Retry-After`.
     RateLimited = 429 "rate_limited", "Rate limited", SameKey;
     /// A defect; never expected.
@@ -152,6 +156,8 @@ impl From<Rejection> for ErrorCode {
             Rejection::LimitExceeded => ErrorCode::LimitExceeded,
             Rejection::MessageTooLong => ErrorCode::MessageTooLong,
             Rejection::Voided => ErrorCode::Voided,
+            Rejection::ReleasedByClient => ErrorCode::ReleasedByClient,
+            Rejection::Expired => ErrorCode::Expired,
         }
     }
 }

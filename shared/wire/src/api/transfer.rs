@@ -74,6 +74,13 @@ pub struct Transfer {
     /// When it became terminal; absent until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<Time>,
+    /// Of a two-step transfer, what was reserved; `amount` is what was committed of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = 250)]
+    pub amount_reserved: Option<i64>,
+    /// Of a two-step transfer, when its reservation expires unless it is committed or released before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
 }
 
 impl From<ledger::Transfer> for Transfer {
@@ -91,6 +98,8 @@ impl From<ledger::Transfer> for Transfer {
             reference: transfer.reference,
             created_at: transfer.created_at.into(),
             decided_at: transfer.decided_at.map(Time::from),
+            amount_reserved: transfer.hold.map(|hold| hold.amount_reserved.get()),
+            expires_at: transfer.hold.map(|hold| hold.expires_at.into()),
         }
     }
 }

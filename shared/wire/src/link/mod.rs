@@ -1,6 +1,6 @@
 //! A link: one TCP connection that carries many calls at once.
 //!
-//! `GET /internal/v1/link` with `Upgrade: wallet-link/1` turns an HTTP/1.1 connection (RFC 9110, section
+//! `GET /internal/v1/link` with `Upgrade: wallet-link/2` turns an HTTP/1.1 connection (RFC 9110, section
 //! 7.8) into two streams of frames: calls one way, answers the other, in any order, matched by number.
 //! A frame is a little-endian `u32` length and that many bytes of postcard. Whatever is waiting when
 //! the socket is free goes out in one write, so frames are batched exactly when there is load.
@@ -19,7 +19,7 @@ pub use server::{Handler, Replier, accept};
 /// The path that is upgraded.
 pub const PATH: &str = "/internal/v1/link";
 /// The protocol and its version; a node that speaks another one answers 426.
-pub const PROTOCOL: &str = "wallet-link/1";
+pub const PROTOCOL: &str = "wallet-link/2";
 
 use serde::{Deserialize, Serialize};
 

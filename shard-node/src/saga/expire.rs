@@ -1,0 +1,49 @@
+//! The expiry of two-step transfers: a sweep finds what is due and brings it into the lanes, in batches. Nothing is
+//! decided here: a lane does, under the row's lock, by PostgreSQL's clock.
+
+use crate::lane::Task;
+use crate::node::Node;
+use crate::serve::until;
+use crate::store::{ReadError, expiry};
+use ledger::{Command, ExpireTransfer};
+use std::sync::Arc;
+use std::time::Duration;
+use wire::operation::CallContext;
+use wire::trace::TraceContext;
+
+const EVERY: Duration = Duration::from_millis(100);
+/// Reservations brought into the lanes at once: ten times this many a second at most.
+const DUE_MAX: i64 = 1_024;
+/// Longer than a lane takes for what waits before it; the next sweep finds what was left.
+const PATIENCE_MS: u32 = 10_000;
+
+/// Sweeps until the node stops. Replicas may do so at the same time: the first to change the row wins.
+pub async fn expire(node: Arc<Node>) {
+    while !node.shutdown.is_triggered() {
+        if let Err(error) = expire_once(&node).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "expired reservations were not read");
+        }
+        until(&node.shutdown, EVERY).await;
+    }
+}
+
+async fn expire_once(node: &Arc<Node>) -> Result<(), ReadError> {
+    let due = {
+        let client = node.outbox_pool.get().await?;
+        expiry::due(&client, DUE_MAX).await?
+    };
+    node.metrics.reservation_expiry_lag_seconds.set(due.lag.as_secs_f64());
+    for expired in due.reservations {
+        // A lane that cannot take it now leaves it to the next sweep.
+        if node.lanes.submit(task(expired)).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn task(expired: ExpireTransfer) -> Task {
+    let id = expired.transfer_id.uuid().as_u128();
+    let context = CallContext { request_id: id, trace: TraceContext::begin(id, 1), remaining_ms: PATIENCE_MS };
+    Task::new(Command::Expire(expired), context, 0, None)
+}
