@@ -119,7 +119,9 @@ impl Refusal {
             | Answer::Transfers(_)
             | Answer::Resolved(_)
             | Answer::Decision { .. }
-            | Answer::Map(_)) => {
+            | Answer::Map(_)
+            | Answer::Pairing(_)
+            | Answer::Clearing(_)) => {
                 tracing::error!(answer = ?std::mem::discriminant(&unexpected), "an answer to another question");
                 Self::new(ErrorCode::Internal)
             }

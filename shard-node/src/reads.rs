@@ -167,9 +167,11 @@ async fn ask(node: &Arc<Node>, read: Read) -> Result<Answer, ReadError> {
             Some(_) => Ok(Answer::Transfers(reading::open_transfers(&client, account_id, node.shard).await?)),
         },
         // These have their own ways.
-        Read::Account { .. } | Read::Transfer { .. } | Read::Map { .. } => {
-            Ok(Answer::Invalid("not a question for the pool".to_owned()))
-        }
+        Read::Account { .. }
+        | Read::Transfer { .. }
+        | Read::Map { .. }
+        | Read::Pairing { .. }
+        | Read::Clearing { .. } => Ok(Answer::Invalid("not a question for the pool".to_owned())),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a shard-node answers. Appended to, never reordered, as [`crate::operation`].
 
 use crate::operation::Direction;
+use crate::pairing::{ClearingBooks, Halves};
 use ledger::saga::Decision;
 use ledger::{Account, Amount, Entry, Rejection, Timestamp, Transfer, TransferKind, UserId};
 use placement::{AccountId, Epoch, ShardId, Slot, SlotClaim, TransferId};
@@ -80,6 +81,10 @@ pub enum Answer {
     Internal,
     /// The transfer is not reserved any more, if it ever was: committed, released or expired before.
     NotReserved(Transfer),
+    /// What the shard has of the transfers asked about, in their order.
+    Pairing(Vec<Halves>),
+    /// Its clearing account with the peer that asked.
+    Clearing(ClearingBooks),
 }
 
 /// A page of an account's history.

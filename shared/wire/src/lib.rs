@@ -5,6 +5,7 @@
 //! * [`link`]: the framed, multiplexed stream that carries them.
 //! * [`directory`]: the typed client: topology, ownership map, one link per shard-node, and calls that
 //!   find the owner of a slot by themselves.
+//! * [`pairing`]: what two shards compare of the transfers between them.
 //! * [`trace`]: W3C trace context.
 
 pub mod answer;
@@ -12,4 +13,5 @@ pub mod api;
 pub mod directory;
 pub mod link;
 pub mod operation;
+pub mod pairing;
 pub mod trace;

@@ -3,7 +3,7 @@
 
 use crate::trace::TraceContext;
 use ledger::{Command, Currency, Timestamp, UserId};
-use placement::{AccountId, Locality, RegionCode, Slot, TransferId};
+use placement::{AccountId, Locality, RegionCode, ShardId, Slot, TransferId};
 use serde::{Deserialize, Serialize};
 
 /// One operation with what it takes to follow and bound it.
@@ -83,6 +83,8 @@ impl Operation {
                 Read::Transfer { .. } => "read_transfer",
                 Read::ResolveUser { .. } => "resolve_user",
                 Read::Map { .. } => "read_map",
+                Read::Pairing { .. } => "read_pairing",
+                Read::Clearing { .. } => "read_clearing",
             },
         }
     }
@@ -141,6 +143,26 @@ pub enum Read {
         /// Wait this long for another one, in milliseconds.
         wait_ms: u32,
     },
+    /// What the shard has of transfers with the one that asks.
+    Pairing {
+        /// The region of a slot that the shard owns: the way to it.
+        region: RegionCode,
+        /// The slot.
+        slot: Slot,
+        /// Up to [`crate::pairing::PAGE_MAX`] transfers.
+        ids: Vec<uuid::Uuid>,
+    },
+    /// The shard's clearing account with the one that asks.
+    Clearing {
+        /// The region of a slot that the shard owns: the way to it.
+        region: RegionCode,
+        /// The slot.
+        slot: Slot,
+        /// Who asks.
+        peer: ShardId,
+        /// How long ago, in milliseconds, the peer read its own.
+        age_ms: u32,
+    },
 }
 
 impl Read {
@@ -154,6 +176,7 @@ impl Read {
             Read::OpenTransfers { account_id, .. } => Some((account_id.region(), account_id.slot())),
             Read::Transfer { id, .. } => Some((id.region(), id.slot())),
             Read::Map { .. } => None,
+            Read::Pairing { region, slot, .. } | Read::Clearing { region, slot, .. } => Some((*region, *slot)),
         }
     }
 }
