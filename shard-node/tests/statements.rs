@@ -72,10 +72,25 @@ async fn a_write_without_the_fence_fails() -> anyhow::Result<()> {
         "DELETE FROM idempotency",
         "UPDATE clearing SET total = 0",
         "UPDATE external SET total = 0",
+        "DELETE FROM batches",
         "TRUNCATE accounts",
     ] {
         let error = database.client.batch_execute(statement).await.expect_err(statement);
         assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("WF001"), "{statement}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_column_that_is_written_once_is_in_the_chain() -> anyhow::Result<()> {
+    let database = migrated().await?;
+    let columns = "SELECT column_name::text FROM information_schema.columns WHERE table_name = $1 ORDER BY 1";
+    for (table, chained) in [("transfers", &chain::TRANSFER_COLUMNS[..]), ("inbox", &chain::INBOX_COLUMNS)] {
+        let found = database.client.query(columns, &[&table]).await?;
+        let found: Vec<String> = found.iter().map(|row| row.get(0)).collect();
+        let mut chained = chained.to_vec();
+        chained.sort_unstable();
+        assert_eq!(found, chained, "{table}");
     }
     Ok(())
 }
@@ -100,6 +115,8 @@ async fn fill(client: &Client) -> anyhow::Result<()> {
              FROM generate_series(1, 200000) AS n;
              INSERT INTO reservations SELECT ('{prefix}-8000-9000-' || lpad(to_hex(n), 12, '0'))::uuid, 0, 0,
              (1::bigint << 47) + n % 1000, 'x', 1, 1, 'SGD', NULL, NULL, now(), now() FROM generate_series(1, 100000) AS n;
+             INSERT INTO batches (writer, number, decided_at, format, hash, transfers, inbox)
+             SELECT n % 4, n / 4 + 1, now(), 1, '', '', '' FROM generate_series(0, 99999) AS n;
              INSERT INTO outbox SELECT transfer_id, 0, now() + interval '1 hour', 0, NULL, gen_random_uuid(), 1 FROM reservations;
              COMMIT; ANALYZE"
         ))

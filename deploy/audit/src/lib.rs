@@ -8,6 +8,7 @@
 //! Nothing is written and nothing is locked: any role that may read the tables can do it.
 
 mod books;
+mod chains;
 mod error;
 mod limits;
 mod owners;
@@ -20,6 +21,7 @@ mod snapshot;
 mod survey;
 mod target;
 
+pub use chains::{Breach, ChainHead, ChainReport, KeptChains, ShardChains, Table, verify_chains};
 pub use error::AuditError;
 pub use limits::Limits;
 pub use report::{CheckResult, Invariant, Progress, Report};

@@ -41,6 +41,10 @@ pub enum Invariant {
     OneOwner,
     /// Accounts stand in the slot that their id says, on the shard that has the slot.
     AccountsInPlace,
+    /// Each batch follows from the one before, of the same writer.
+    ChainUnbroken,
+    /// The rows that are written once are those that the batches wrote, and as they wrote them.
+    RowsAsChained,
 }
 
 impl Invariant {
@@ -63,6 +67,8 @@ impl Invariant {
             Self::OneEffectPerKey => "one_effect_per_key",
             Self::OneOwner => "one_owner",
             Self::AccountsInPlace => "accounts_in_place",
+            Self::ChainUnbroken => "chain_unbroken",
+            Self::RowsAsChained => "rows_as_chained",
         }
     }
 }
@@ -135,6 +141,12 @@ impl Report {
         checks.sort_by_key(|check| (check.invariant, check.shard.is_none(), check.shard));
         let holds = checks.iter().all(|check| check.violations == 0);
         Report { holds, taken_at, topology_version: version, shards, checks }
+    }
+
+    /// Adds more checks, such as those of the chains.
+    pub fn with(mut self, more: Vec<CheckResult>) -> Report {
+        self.checks.extend(more);
+        Report::new(self.checks, self.taken_at, self.topology_version, self.shards)
     }
 
     /// The checks that found something.

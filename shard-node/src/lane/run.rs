@@ -258,7 +258,7 @@ impl Lane {
 
     async fn attempt(&self, session: &BatchSession, batch: &mut Batch) -> Result<Committed, BatchError> {
         let standing = self.node.standing.load_full();
-        let mut books = session.load(&batch.stamped, &standing).await?;
+        let (mut books, head) = session.load(&batch.stamped, &standing).await?;
         let (outcomes, writes) = ledger::decide(&mut books, &batch.stamped);
         if writes.is_empty() {
             session.rollback().await?;
@@ -271,7 +271,7 @@ impl Lane {
         for (origin, outcome) in batch.origins.iter_mut().zip(&outcomes) {
             origin.decided_before |= matches!(outcome, Outcome::Decided(_));
         }
-        let saved = session.save(&writes, &books, &traces).await;
+        let saved = session.save(&writes, &books, head, &traces).await;
         if matches!(&saved, Err(error) if !matches!(error, BatchError::Broken(_))) {
             // Certainly not committed: what is found next time is another's.
             batch.origins.iter_mut().zip(decided_before).for_each(|(origin, before)| origin.decided_before = before);

@@ -1,5 +1,6 @@
 //! The one connection of a lane, and a batch's transaction on it: two flushes, two round trips.
 
+use super::chain::{self, Head};
 use super::codes::Unreadable;
 use super::connect::BARRIER;
 use super::fence::{self, Fenced};
@@ -87,6 +88,7 @@ struct Statements {
     keys: Statement,
     reservations: Statement,
     inbox: Statement,
+    chain_head: Statement,
     now: Statement,
     save_changed: Statement,
     save_created: Statement,
@@ -100,6 +102,7 @@ struct Statements {
     save_inbox: Statement,
     save_external: Statement,
     save_clearing: Statement,
+    chain_link: Statement,
 }
 
 impl Statements {
@@ -114,6 +117,7 @@ impl Statements {
             keys: client.prepare(load::KEYS).await?,
             reservations: client.prepare(load::RESERVATIONS).await?,
             inbox: client.prepare(load::INBOX).await?,
+            chain_head: client.prepare(chain::HEAD).await?,
             now: client.prepare(load::NOW).await?,
             save_changed: client.prepare(save::ACCOUNTS_CHANGED).await?,
             save_created: client.prepare(save::ACCOUNTS_CREATED).await?,
@@ -127,6 +131,7 @@ impl Statements {
             save_inbox: client.prepare(save::INBOX).await?,
             save_external: client.prepare(save::EXTERNAL).await?,
             save_clearing: client.prepare(save::CLEARING).await?,
+            chain_link: client.prepare(chain::LINK).await?,
         })
     }
 }
@@ -151,12 +156,12 @@ impl BatchSession {
         Ok(BatchSession { client, statements, writer, saga })
     }
 
-    /// Begins the batch's transaction under the fence and reads its rows, locked. The transaction is left
-    /// open unless there is an error.
+    /// Begins the batch's transaction under the fence and reads its rows, locked, and the batch that it will follow.
+    /// The transaction is left open unless there is an error.
     ///
     /// # Errors
     /// [`BatchError`]; the transaction has ended then.
-    pub async fn load<'a>(&self, batch: &[Stamped], standing: &'a Standing) -> Result<Books<'a>, BatchError> {
+    pub async fn load<'a>(&self, batch: &[Stamped], standing: &'a Standing) -> Result<(Books<'a>, Head), BatchError> {
         let loaded = self.load_books(batch, standing).await;
         if loaded.is_err() {
             self.rollback().await?;
@@ -164,11 +169,11 @@ impl BatchSession {
         loaded
     }
 
-    async fn load_books<'a>(&self, batch: &[Stamped], standing: &'a Standing) -> Result<Books<'a>, BatchError> {
+    async fn load_books<'a>(&self, batch: &[Stamped], standing: &'a Standing) -> Result<(Books<'a>, Head), BatchError> {
         let wanted = Wanted::by(batch);
         let to = &self.statements;
         // In this order on the wire, in one flush.
-        let (began, held, version, locked, neighbours, accounts, keys, reservations, inbox, now) = join!(
+        let (began, held, version, locked, neighbours, accounts, keys, reservations, inbox, head, now) = join!(
             self.client.batch_execute("BEGIN"),
             self.hold_fence(),
             self.client.query(&to.version, &[]),
@@ -178,6 +183,7 @@ impl BatchSession {
             self.found_by_both(&to.keys, &wanted.key_slots, &wanted.key_hashes),
             self.found_by(&to.reservations, &wanted.reservations),
             self.found_by(&to.inbox, &wanted.inbox),
+            self.chain_head(),
             self.client.query(&to.now, &[]),
         );
         // In the order of the wire: the first failure is the cause, those after it only say that the
@@ -187,11 +193,11 @@ impl BatchSession {
         let version = version?.first().map(|row| row.get::<_, i64>(0));
         locked?;
         let (neighbours, accounts, keys) = (neighbours?, accounts?, keys?);
-        let (reservations, inbox, now) = (reservations?, inbox?, now?);
+        let (reservations, inbox, head, now) = (reservations?, inbox?, head?, now?);
         if version != Some(standing.version) {
             return Err(BatchError::StaleOwnership);
         }
-        Ok(Books {
+        let books = Books {
             shard: standing.shard,
             now: load::now(&now)?,
             ownership: &standing.ownership,
@@ -201,11 +207,16 @@ impl BatchSession {
             reservations: load::reservations(&reservations, standing.shard)?,
             inbox: load::inbox(&inbox)?,
             neighbourhoods: load::neighbourhoods(batch, &neighbours)?,
-        })
+        };
+        Ok((books, chain::head(&head)?))
     }
 
     async fn hold_fence(&self) -> Result<(), Error> {
         self.client.execute(&self.statements.hold, &[&Fenced::lock_number()]).await.map(drop)
+    }
+
+    async fn chain_head(&self) -> Result<Vec<Row>, Error> {
+        self.client.query(&self.statements.chain_head, &[&self.writer]).await
     }
 
     async fn accounts(&self, wanted: &Wanted) -> Result<Vec<Row>, Error> {
@@ -240,7 +251,13 @@ impl BatchSession {
     ///
     /// # Errors
     /// [`BatchError`]; after [`BatchError::Broken`] the batch may have been committed.
-    pub async fn save(&self, writes: &Writes, books: &Books<'_>, traces: &[TraceContext]) -> Result<(), BatchError> {
+    pub async fn save(
+        &self,
+        writes: &Writes,
+        books: &Books<'_>,
+        head: Head,
+        traces: &[TraceContext],
+    ) -> Result<(), BatchError> {
         let fenced = Fenced::holding(&self.client);
         let to = &self.statements;
         let (void_after, lease) = (self.saga.void_after, self.saga.lease);
@@ -258,11 +275,12 @@ impl BatchSession {
             save::inbox(fenced, &to.save_inbox, writes, stamp),
             save::external(fenced, &to.save_external, writes, stamp),
             save::clearing(fenced, &to.save_clearing, writes, stamp),
+            chain::link(fenced, &to.chain_link, writes, head, stamp),
             self.client.batch_execute("COMMIT"),
         );
         // The first failure is the cause; those after it only say that the transaction is aborted.
-        let (a, b, c, d, e, f, g, h, i, j, k, l, committed) = results;
-        for result in [a, b, c, d, e, f, g, h, i, j, k, l, committed] {
+        let (a, b, c, d, e, f, g, h, i, j, k, l, m, committed) = results;
+        for result in [a, b, c, d, e, f, g, h, i, j, k, l, m, committed] {
             result?;
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The shard's PostgreSQL. Each statement stands beside the one function that runs it.
 
 mod batch_session;
+mod chain;
 mod codes;
 mod connect;
 pub mod entries;
@@ -35,6 +36,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("load::KEYS", load::KEYS),
     ("load::RESERVATIONS", load::RESERVATIONS),
     ("load::INBOX", load::INBOX),
+    ("chain::HEAD", chain::HEAD),
     ("load::NOW", load::NOW),
     ("save::ACCOUNTS_CHANGED", save::ACCOUNTS_CHANGED),
     ("save::ACCOUNTS_CREATED", save::ACCOUNTS_CREATED),
@@ -48,6 +50,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("save::INBOX", save::INBOX),
     ("save::EXTERNAL", save::EXTERNAL),
     ("save::CLEARING", save::CLEARING),
+    ("chain::LINK", chain::LINK),
     ("reading::ACCOUNTS", reading::ACCOUNTS),
     ("reading::ACCOUNTS_OF_USER", reading::ACCOUNTS_OF_USER),
     ("reading::OPEN_TRANSFERS", reading::OPEN_TRANSFERS),

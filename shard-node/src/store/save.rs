@@ -90,12 +90,16 @@ fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn slot_number(slot: Slot) -> i16 {
+pub(super) fn slot_number(slot: Slot) -> i16 {
     // A slot is below 4096.
     slot.get().cast_signed()
 }
 
-async fn run(fenced: Fenced<'_>, statement: &Statement, parameters: &[&(dyn ToSql + Sync)]) -> Result<(), Error> {
+pub(super) async fn run(
+    fenced: Fenced<'_>,
+    statement: &Statement,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<(), Error> {
     fenced.client().execute(statement, parameters).await.map(drop)
 }
 
@@ -187,11 +191,11 @@ pub(super) async fn transfers(
     run(fenced, statement, &parameters).await
 }
 
-fn number(account: Option<AccountId>) -> Option<i64> {
+pub(super) fn number(account: Option<AccountId>) -> Option<i64> {
     account.map(AccountId::as_i64)
 }
 
-fn slot_of(account: Option<AccountId>) -> Option<i16> {
+pub(super) fn slot_of(account: Option<AccountId>) -> Option<i16> {
     account.map(|id| slot_number(id.slot()))
 }
 
@@ -203,7 +207,7 @@ fn holds(holds: impl Iterator<Item = Option<Hold>>) -> (Vec<Option<i64>>, Vec<Op
     holds.map(|hold| (hold.map(|hold| hold.amount_reserved.0), hold.map(|hold| from_micros(hold.expires_at)))).unzip()
 }
 
-fn created_earlier(row: &PostedTransfer, stamp: Stamp) -> Option<Instant> {
+pub(super) fn created_earlier(row: &PostedTransfer, stamp: Stamp) -> Option<Instant> {
     (row.transfer.created_at != stamp.now).then(|| from_micros(row.transfer.created_at))
 }
 

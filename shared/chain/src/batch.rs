@@ -43,6 +43,15 @@ pub fn listed(bytes: &[u8]) -> impl ExactSizeIterator<Item = Listed> {
     })
 }
 
+/// A number for a listed row that cannot be foretold without the secret: for sums by which two sets of rows are compared.
+pub fn mark(secret: &[u8; 16], row: &Listed) -> u128 {
+    let hash =
+        Sha256::new().chain_update(secret).chain_update(row.id.to_be_bytes()).chain_update(row.digest.0).finalize();
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash[..16]);
+    u128::from_be_bytes(half)
+}
+
 /// A row of `batches`, but for its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch<'a> {

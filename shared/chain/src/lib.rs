@@ -17,7 +17,7 @@ mod digest;
 mod inbox;
 mod transfer;
 
-pub use batch::{Batch, BatchHash, GENESIS, LISTED_BYTES, Listed, list, listed};
+pub use batch::{Batch, BatchHash, GENESIS, LISTED_BYTES, Listed, list, listed, mark};
 pub use digest::RowDigest;
 pub use inbox::{INBOX_COLUMNS, InboxRow};
 pub use transfer::{TRANSFER_COLUMNS, TransferRow};
