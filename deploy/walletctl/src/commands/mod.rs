@@ -11,6 +11,7 @@ mod topology;
 mod transfer;
 mod up;
 mod verify;
+mod verify_chain;
 
 use anyhow::Result;
 use clap::Subcommand;

@@ -4,10 +4,12 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use audit::{AuditError, CheckResult, Limits, Progress, Report, ShardTarget, audit};
+use audit::{AuditError, ChainReport, CheckResult, Limits, Progress, Report, ShardTarget, audit};
 use indicatif::{ProgressBar, ProgressStyle};
 use placement::{ShardId, Slot};
+use serde::Serialize;
 
+use super::verify_chain::{self, ChainOptions};
 use crate::GlobalOptions;
 use crate::duration;
 use crate::outcome::{Outcome, UsageError};
@@ -33,7 +35,19 @@ pub(crate) struct Verify {
     saga_age: Duration,
 
     #[command(flatten)]
+    chain: ChainOptions,
+
+    #[command(flatten)]
     shards: ShardsOption,
+}
+
+/// All that was found, as JSON.
+#[derive(Serialize)]
+struct Found<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<&'a ChainReport>,
 }
 
 impl Verify {
@@ -41,14 +55,20 @@ impl Verify {
         let started = Instant::now();
         let targets: Vec<ShardTarget> = self.shards.locate(options)?.into_iter().map(|at| at.target).collect();
         let limits = self.limits(&targets)?;
-        let bar = bar();
+        let bar = bar("verifying");
         let report = audit(&targets, &limits, &|progress| show(&bar, progress)).await;
         bar.finish_and_clear();
         let report = report.map_err(|error| self.explained(error))?;
+        let chain = self.chain.run(&targets, &limits).await.map_err(|error| match error.downcast() {
+            Ok(error) => self.explained(error),
+            Err(other) => other,
+        })?;
+        let report = report.with(chain.as_ref().map(ChainReport::checks).unwrap_or_default());
         if options.json {
-            print_json(&report)?;
+            print_json(&Found { report: &report, chain: chain.as_ref() })?;
         } else {
-            print(&text(&report, started.elapsed()))?;
+            let chains = chain.as_ref().map(|chain| format!("\n\n{}", verify_chain::text(chain))).unwrap_or_default();
+            print(&format!("{}{chains}", text(&report, started.elapsed())))?;
         }
         Ok(if report.holds { Outcome::Fine } else { Outcome::InvariantBroken })
     }
@@ -81,18 +101,19 @@ impl Verify {
     }
 }
 
-fn bar() -> ProgressBar {
+pub(super) fn bar(what: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     const TICK: Duration = Duration::from_millis(100);
-    let style = ProgressStyle::with_template("verifying {bar:30} {pos}/{len} {msg} {elapsed}");
-    let bar = ProgressBar::new(1).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg} {elapsed}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(1).with_style(style).with_prefix(what.to_owned());
     bar.enable_steady_tick(TICK);
     bar
 }
 
-fn show(bar: &ProgressBar, progress: Progress) {
+pub(super) fn show(bar: &ProgressBar, progress: Progress) {
     bar.set_length(u64::try_from(progress.total).unwrap_or(u64::MAX));
     bar.set_position(u64::try_from(progress.done).unwrap_or(u64::MAX));
     bar.set_message(format!("{} checked", progress.checked));
