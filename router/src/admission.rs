@@ -44,6 +44,14 @@ impl Asked<'_> {
         json_body::read(&self.body)
     }
 
+    /// The object in the body, or the default if there is none.
+    ///
+    /// # Errors
+    /// [`ErrorCode::MalformedRequest`].
+    pub fn json_or_default<T: DeserializeOwned + ToSchema + Default>(&self) -> Result<T, Box<Refusal>> {
+        if self.body.trim_ascii().is_empty() { Ok(T::default()) } else { self.json() }
+    }
+
     /// The claim of the key, which the call requires.
     ///
     /// # Errors
@@ -107,7 +115,7 @@ async fn read_body(
 ) -> Result<Bytes, Box<Refusal>> {
     let may_be_empty = match spec {
         BodySpec::Ignored => return Ok(Bytes::new()),
-        BodySpec::Empty => body.is_end_stream(),
+        BodySpec::Empty | BodySpec::Optional { .. } => body.is_end_stream(),
         BodySpec::Object { .. } => false,
     };
     let mut content_types = headers.get_all(header::CONTENT_TYPE).iter();

@@ -81,8 +81,14 @@ fn operation(html: &mut Html, spec: &Spec) {
     };
     html.raw(" <span>").text(access).raw("</span></p><p>").raw(&code_spans(spec.description)).raw("</p>");
     parameters(html, spec);
-    if let BodySpec::Object { schema, example } = spec.body {
-        html.raw("<h3>Body: ").schema_link(schema).raw("</h3>").json(example);
+    match spec.body {
+        BodySpec::Ignored | BodySpec::Empty => {}
+        BodySpec::Optional { schema, example } => {
+            html.raw("<h3>Body (optional): ").schema_link(schema).raw("</h3>").json(example);
+        }
+        BodySpec::Object { schema, example } => {
+            html.raw("<h3>Body: ").schema_link(schema).raw("</h3>").json(example);
+        }
     }
     for answer in spec.answers {
         html.raw("<h3>").text(&answer.status.to_string()).raw(": ").raw(&code_spans(answer.description));

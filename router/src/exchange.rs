@@ -36,6 +36,9 @@ pub struct Exchange<'a> {
     place: OnceLock<(ShardId, Slot)>,
 }
 
+/// How long a transfer may stay undecided before it is answered as pending.
+const USUAL_WAIT: Duration = Duration::from_secs(2);
+
 impl<'a> Exchange<'a> {
     /// Begins with a new request id, and the trace of `traceparent` or a new one.
     pub fn begin(app: &'a App, headers: &HeaderMap) -> Self {
@@ -56,6 +59,14 @@ impl<'a> Exchange<'a> {
     pub fn wait_longer(&self, wait: Duration) {
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         self.due_ms.fetch_add(wait_ms, Ordering::Relaxed);
+    }
+
+    /// Waits for a transfer's decision as long as the client prefers, or as is usual; in milliseconds, for the shard.
+    pub fn wait_for_decision(&self, preferred: Option<Duration>) -> u32 {
+        let wait = preferred.unwrap_or(USUAL_WAIT);
+        self.wait_longer(wait);
+        // At most 30 s.
+        u32::try_from(wait.as_millis()).unwrap_or(u32::MAX)
     }
 
     /// The time left until the answer is due.

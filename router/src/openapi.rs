@@ -29,6 +29,7 @@ const DESCRIPTION: &str = "Moves money between accounts. Amounts are integers in
     api::Account,
     api::AccountList,
     api::AccountStatus,
+    api::CommitTransferRequest,
     api::CreateAccountRequest,
     api::CreateTransferRequest,
     api::Currency,
@@ -123,6 +124,7 @@ fn body(body: BodySpec) -> Option<(&'static str, &'static str, bool)> {
     match body {
         BodySpec::Ignored => None,
         BodySpec::Empty => Some(("EmptyRequest", "{}", false)),
+        BodySpec::Optional { schema, example } => Some((schema, example, false)),
         BodySpec::Object { schema, example } => Some((schema, example, true)),
     }
 }
@@ -336,6 +338,7 @@ mod tests {
                 let fits = match schema {
                     "Account" => parses::<api::Account>(example),
                     "AccountList" => parses::<api::AccountList>(example),
+                    "CommitTransferRequest" => parses::<api::CommitTransferRequest>(example),
                     "CreateAccountRequest" => parses::<api::CreateAccountRequest>(example),
                     "CreateTransferRequest" => parses::<api::CreateTransferRequest>(example),
                     "CurrencyList" => parses::<api::CurrencyList>(example),

@@ -1,6 +1,7 @@
 //! `Prefer: wait=N` (RFC 7240): how long a transfer may stay undecided before it is answered as pending.
 
-use http::HeaderMap;
+use crate::spec::{Parameter, Values};
+use http::{HeaderMap, HeaderValue};
 use std::time::Duration;
 
 /// The longest wait that a client can ask for, in seconds.
@@ -14,6 +15,18 @@ pub fn wait(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u32 = first.parse().ok()?;
     let digits_only = first.bytes().all(|byte| byte.is_ascii_digit());
     (digits_only && seconds <= WAIT_SECONDS_MAX).then(|| Duration::from_secs(u64::from(seconds)))
+}
+
+/// The header that says so.
+pub const WAIT: Parameter = Parameter {
+    name: "Prefer",
+    description: "`wait=N`: wait N seconds (0 to 30, 2 if absent) for a decision before answering 202.",
+    values: Values::Text,
+};
+
+/// That a wish was followed, for the answer's header.
+pub fn applied(wait: Duration) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("wait={}", wait.as_secs())).ok()
 }
 
 /// The value of a preference called `wait`; its parameters are passed over.

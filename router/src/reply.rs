@@ -76,13 +76,26 @@ impl Reply {
         if let Some(reason) = transfer.reason {
             return Err(Refusal::rejected(reason, Some(transfer.id), replayed));
         }
-        let status = match transfer.state.is_terminal() || transfer.state == ledger::TransferState::Reserved {
-            true => StatusCode::CREATED,
-            false => StatusCode::ACCEPTED,
-        };
+        let is_made = transfer.state != ledger::TransferState::Pending;
+        Self::transfer(if is_made { StatusCode::CREATED } else { StatusCode::ACCEPTED }, transfer, replayed)
+    }
+
+    /// The transfer that was committed now or before, or why it could not be credited.
+    ///
+    /// # Errors
+    /// A transfer that was given back is the problem of its reason.
+    pub fn committed_transfer(transfer: ledger::Transfer, replayed: bool) -> Outcome {
+        if let Some(reason) = transfer.reason {
+            return Err(Refusal::rejected(reason, Some(transfer.id), replayed));
+        }
+        let is_over = transfer.state.is_terminal();
+        Self::transfer(if is_over { StatusCode::OK } else { StatusCode::ACCEPTED }, transfer, replayed)
+    }
+
+    fn transfer(status: StatusCode, transfer: ledger::Transfer, replayed: bool) -> Outcome {
         let id = transfer.id;
         let reply = Self::json(status, &api::Transfer::from(transfer))?;
-        let location = location(format!("/v1/transfers/{id}"));
+        let location = (status != StatusCode::OK).then(|| location(format!("/v1/transfers/{id}"))).flatten();
         Ok(Self { location, replayed, transfer_id: Some(id), ..reply })
     }
 

@@ -38,6 +38,10 @@ calls! {
     ListOpenTransfers = calls::list_open_transfers::SPEC;
     /// `POST /v1/transfers`.
     CreateTransfer = calls::create_transfer::SPEC;
+    /// `POST /v1/transfers/{id}/commit`.
+    CommitTransfer = calls::commit_transfer::SPEC;
+    /// `POST /v1/transfers/{id}/release`.
+    ReleaseTransfer = calls::release_transfer::SPEC;
     /// `GET /v1/transfers/{id}`.
     GetTransfer = calls::get_transfer::SPEC;
     /// `GET /v1/currencies`.

@@ -72,6 +72,13 @@ pub enum BodySpec {
     Ignored,
     /// None, or an empty object.
     Empty,
+    /// None, or an object of this schema.
+    Optional {
+        /// The schema's name.
+        schema: &'static str,
+        /// An example in JSON.
+        example: &'static str,
+    },
     /// An object of this schema, such as this one.
     Object {
         /// The schema's name.

@@ -9,10 +9,11 @@ use crate::json_body::FieldChecks;
 use crate::prefer;
 use crate::refusal::Refusal;
 use crate::reply::{Outcome, Reply};
-use crate::spec::{AnswerSpec, BodySpec, KeyUse, Parameter, Spec, Values, Verb};
-use http::HeaderValue;
-use ledger::{Amount, Command, REFERENCE_CHARS_MAX, TransferCommand, UserId, check_line, check_text};
-use std::time::Duration;
+use crate::spec::{AnswerSpec, BodySpec, KeyUse, Spec, Verb};
+use ledger::{
+    Amount, Command, EXPIRES_IN_SECONDS_DEFAULT, EXPIRES_IN_SECONDS_MAX, REFERENCE_CHARS_MAX, ReserveTransfer,
+    TransferCommand, UserId, check_line, check_text,
+};
 use wire::answer::Answer;
 use wire::api::{CreateTransferRequest, ErrorCode};
 use wire::operation::Operation;
@@ -28,19 +29,16 @@ pub const SPEC: Spec = Spec {
         example: r#"{"debit_account_id": 140737488420864, "credit_user_id": "nick", "amount": 250, "message": "lunch",
             "reference": "order-7"}"#,
     },
-    headers: &[Parameter {
-        name: "Prefer",
-        description: "`wait=N`: wait N seconds (0 to 30, 2 if absent) for a decision before answering 202.",
-        values: Values::Text,
-    }],
+    headers: &[prefer::WAIT],
     summary: "Move money",
     description: "Moves an amount from one of the caller's accounts to another account, or to a user: to the user's \
-                  oldest open account in the debit account's currency, the debit account's region first. The same \
-                  key with the same request gives the first answer again.",
+                  oldest open account in the debit account's currency, the debit account's region first. With \
+                  `reserve` the amount is only set aside, to be committed or released later, or to expire. The \
+                  same key with the same request gives the first answer again.",
     answers: &[
         AnswerSpec {
             status: 201,
-            description: "The money has moved.",
+            description: "The money has moved, or is reserved.",
             body: Some(("Transfer", super::get_transfer::EXAMPLE)),
             headers: &["Location", "Idempotency-Replayed", "Preference-Applied"],
         },
@@ -72,9 +70,6 @@ const PENDING_EXAMPLE: &str = r#"{"id": "019acb2e-5f00-8041-8000-00c0ffee0007", 
     "state": "pending", "debit_account_id": 140737488420864, "credit_account_id": 281474976841728, "amount": 250,
     "currency": "SGD", "message": "lunch", "created_at": "2026-11-22T09:30:00.123456Z"}"#;
 
-/// How long a transfer may stay undecided before it is answered as pending.
-const USUAL_WAIT: Duration = Duration::from_secs(2);
-
 /// Moves the money.
 ///
 /// # Errors
@@ -82,13 +77,13 @@ const USUAL_WAIT: Duration = Duration::from_secs(2);
 pub async fn run(exchange: &Exchange<'_>, asked: &Asked<'_>) -> Outcome {
     let request: CreateTransferRequest = asked.json()?;
     let credit = check(&request)?;
+    let expires_in_seconds = expires_in_seconds(&request);
     let debit_account_id = exchange.account_id(request.debit_account_id)?.ok_or_else(Refusal::not_found)?;
     let caller = asked.caller.user_id.clone();
     let key = asked.claim(|key, caller| key.claim(caller, fingerprint(&request)))?;
     let credit = credit_target::find(exchange, &caller, debit_account_id, credit).await?;
     let preferred = prefer::wait(asked.headers);
-    let wait = preferred.unwrap_or(USUAL_WAIT);
-    exchange.wait_longer(wait);
+    let wait_ms = exchange.wait_for_decision(preferred);
     let transfer = TransferCommand {
         key,
         caller,
@@ -98,19 +93,17 @@ pub async fn run(exchange: &Exchange<'_>, asked: &Asked<'_>) -> Outcome {
         message: request.message,
         reference: request.reference,
     };
-    // At most 30 s.
-    let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
-    match exchange.ask(Operation::Command { command: Command::Transfer(transfer), wait_ms }).await? {
+    let command = match expires_in_seconds {
+        Some(expires_in_seconds) => Command::Reserve(ReserveTransfer { transfer, expires_in_seconds }),
+        None => Command::Transfer(transfer),
+    };
+    match exchange.ask(Operation::Command { command, wait_ms }).await? {
         Answer::Transfer { transfer, replayed } => {
             let reply = Reply::made_transfer(transfer, replayed)?;
-            Ok(Reply { preference_applied: preferred.and_then(applied), ..reply })
+            Ok(Reply { preference_applied: preferred.and_then(prefer::applied), ..reply })
         }
         other => Err(Refusal::from_answer(other)),
     }
-}
-
-fn applied(wait: Duration) -> Option<HeaderValue> {
-    HeaderValue::try_from(format!("wait={}", wait.as_secs())).ok()
 }
 
 /// Whom the client wants to pay.
@@ -120,12 +113,26 @@ enum Credit {
     User(UserId),
 }
 
+/// How long the client wants the amount set aside; `None`: it is to be moved now.
+fn expires_in_seconds(request: &CreateTransferRequest) -> Option<u32> {
+    (request.reserve == Some(true)).then(|| request.expires_in_seconds.unwrap_or(EXPIRES_IN_SECONDS_DEFAULT))
+}
+
 fn check(request: &CreateTransferRequest) -> Result<Credit, Box<Refusal>> {
     let mut checks = FieldChecks::default();
     checks.account_id("debit_account_id", Some(request.debit_account_id));
     checks.account_id("credit_account_id", request.credit_account_id);
     checks.text("message", request.message.as_deref(), check_text);
     checks.text("reference", request.reference.as_deref(), |text| check_line(text, REFERENCE_CHARS_MAX));
+    match request.expires_in_seconds {
+        Some(_) if request.reserve != Some(true) => {
+            checks.mistake("expires_in_seconds", "may be given only with \"reserve\": true");
+        }
+        Some(seconds) if !(1..=EXPIRES_IN_SECONDS_MAX).contains(&seconds) => {
+            checks.mistake("expires_in_seconds", format!("must be from 1 to {EXPIRES_IN_SECONDS_MAX}"));
+        }
+        Some(_) | None => {}
+    }
     let user = request.credit_user_id.as_deref().map(str::parse::<UserId>);
     let credit = match (request.credit_account_id, user) {
         (Some(number), None) => Some(Credit::Account(number)),
@@ -146,13 +153,21 @@ fn check(request: &CreateTransferRequest) -> Result<Credit, Box<Refusal>> {
 /// Of what the client asked for, not of what it was resolved to: a repeat is the same request, whatever
 /// accounts the other user has opened meanwhile.
 fn fingerprint(request: &CreateTransferRequest) -> Fingerprint {
-    Fingerprint::of("create_transfer")
+    let (call, expires) = match expires_in_seconds(request) {
+        Some(seconds) => ("reserve_transfer", Some(seconds)),
+        None => ("create_transfer", None),
+    };
+    let moved = Fingerprint::of(call)
         .number(request.debit_account_id)
         .optional_number(request.credit_account_id)
         .optional_text(request.credit_user_id.as_deref())
         .number(request.amount)
         .optional_text(request.message.as_deref())
-        .optional_text(request.reference.as_deref())
+        .optional_text(request.reference.as_deref());
+    match expires {
+        Some(seconds) => moved.number(seconds),
+        None => moved,
+    }
 }
 
 #[cfg(test)]

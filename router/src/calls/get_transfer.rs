@@ -46,7 +46,7 @@ pub const EXAMPLE: &str = r#"{"id": "019acb2e-5f00-8041-8000-00c0ffee0007", "kin
 /// See [`SPEC`].
 pub async fn run(exchange: &Exchange<'_>, asked: &Asked<'_>) -> Outcome {
     let wait_seconds = asked.query.number("wait_seconds", 0, WAIT_SECONDS_MAX)?.unwrap_or(0);
-    let id = transfer_id(exchange, asked.id)?;
+    let id = transfer_in_path(exchange, asked.id)?;
     let caller = &asked.caller.user_id;
     let mut transfer = read(exchange, id, Duration::ZERO).await?;
     if !concerns(exchange, &transfer, caller).await? {
@@ -66,7 +66,7 @@ pub async fn run(exchange: &Exchange<'_>, asked: &Asked<'_>) -> Outcome {
 }
 
 /// The transfer of a path's `{id}`. A UUID that is no transfer's is absent, not malformed.
-fn transfer_id(exchange: &Exchange<'_>, text: &str) -> Result<TransferId, Box<Refusal>> {
+pub(super) fn transfer_in_path(exchange: &Exchange<'_>, text: &str) -> Result<TransferId, Box<Refusal>> {
     let id: TransferId = text.parse().map_err(|error| match error {
         InvalidId::NotUuid | InvalidId::NotDecimal { .. } => {
             Refusal::with_detail(ErrorCode::MalformedRequest, "the path's transfer id must be a hyphenated UUID")

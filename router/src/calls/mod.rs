@@ -1,5 +1,6 @@
 //! One call a file.
 
+pub mod commit_transfer;
 pub mod create_account;
 pub mod create_transfer;
 pub mod currencies;
@@ -12,6 +13,7 @@ pub mod list_accounts;
 pub mod list_open_transfers;
 pub mod list_transactions;
 pub mod openapi;
+pub mod release_transfer;
 pub mod set_status;
 pub mod topology;
 pub mod withdraw;
@@ -35,6 +37,8 @@ pub async fn run(exchange: &Exchange<'_>, call: Call, asked: Asked<'_>) -> Outco
         Call::ListTransactions => list_transactions::run(exchange, &asked).await,
         Call::ListOpenTransfers => list_open_transfers::run(exchange, &asked).await,
         Call::CreateTransfer => create_transfer::run(exchange, &asked).await,
+        Call::CommitTransfer => commit_transfer::run(exchange, &asked).await,
+        Call::ReleaseTransfer => release_transfer::run(exchange, &asked).await,
         Call::GetTransfer => get_transfer::run(exchange, &asked).await,
         Call::ListCurrencies => currencies::run(exchange),
         Call::Deposit => deposit::run(exchange, &asked).await,

@@ -21,7 +21,6 @@ crate::facts![
     unknown_paths_are_not_found,
     other_methods_are_not_allowed,
     broken_http_is_answered_or_cut,
-    two_step_transfers_are_not_served_yet,
     nothing_changes_by_bad_input,
 ];
 
@@ -300,18 +299,6 @@ async fn broken_http_is_answered_or_cut(world: World) {
         assert!(status.is_none_or(|status| status.is_client_error()), "{answer}");
     }
     assert_eq!(world.get("/docs").send().await.status, 200);
-}
-
-async fn two_step_transfers_are_not_served_yet(world: World) {
-    let holder = world.holder(100).await;
-    let body = json!({"debit_account_id": holder.id, "credit_account_id": 1, "amount": 1, "reserve": true});
-    assert_eq!(send(&world, &holder, body.to_string()).await.malformed(), ["/reserve"]);
-    let body = json!({"debit_account_id": holder.id, "credit_account_id": 1, "amount": 1, "expires_in_seconds": 5});
-    assert_eq!(send(&world, &holder, body.to_string()).await.malformed(), ["/expires_in_seconds"]);
-    for step in ["commit", "release"] {
-        let path = format!("/v1/transfers/019acb2e-5f00-8041-8000-00c0ffee0007/{step}");
-        world.post(path).token(&holder.user).key("k").text("{}").send().await.problem(404, "not_found");
-    }
 }
 
 async fn nothing_changes_by_bad_input(world: World) {

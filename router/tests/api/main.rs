@@ -20,6 +20,7 @@ mod transactions;
 mod transfer;
 mod transfers;
 mod transfers_by_user;
+mod two_step;
 mod world;
 
 use keeper::Keeper;
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
         transfer::facts(&source),
         transfers::facts(&source),
         transfers_by_user::facts(&source),
+        two_step::facts(&source),
     ];
     let trials: Vec<Trial> = trials.into_iter().flatten().collect();
     if arguments.list {

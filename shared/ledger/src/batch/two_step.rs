@@ -8,14 +8,15 @@ use crate::{
     Account, Amount, CommitTransfer, CreditMessage, Decided, ExpireTransfer, Outcome, PostedTransfer, Rejection,
     ReleaseTransfer, Reservation, Transfer, TransferState, UserId,
 };
-use placement::TransferId;
 
 impl Deciding<'_, '_> {
     /// `POST /v1/transfers/{id}/commit`.
     pub(super) fn commit(&mut self, command: &CommitTransfer) -> Outcome {
-        let (reservation, debit) = match self.held_by(command.transfer_id, &command.caller) {
-            Ok(found) => found,
-            Err(outcome) => return outcome,
+        let Some(reservation) = self.books.reservations.get(&command.transfer_id).cloned() else {
+            return Outcome::NotReserved(command.transfer_id);
+        };
+        let Some(debit) = self.debit_account_of(&reservation, &command.caller) else {
+            return Outcome::NotFound;
         };
         if reservation.state != DebitState::Held {
             return Outcome::NotReserved(command.transfer_id);
@@ -39,9 +40,12 @@ impl Deciding<'_, '_> {
 
     /// `POST /v1/transfers/{id}/release`.
     pub(super) fn release(&mut self, command: &ReleaseTransfer) -> Outcome {
-        match self.held_by(command.transfer_id, &command.caller) {
-            Ok((reservation, _)) => self.end_without_posting(reservation, DebitEvent::Release),
-            Err(outcome) => outcome,
+        let Some(reservation) = self.books.reservations.get(&command.transfer_id).cloned() else {
+            return Outcome::NotReserved(command.transfer_id);
+        };
+        match self.debit_account_of(&reservation, &command.caller) {
+            Some(_) => self.end_without_posting(reservation, DebitEvent::Release),
+            None => Outcome::NotFound,
         }
     }
 
@@ -66,14 +70,10 @@ impl Deciding<'_, '_> {
         }
     }
 
-    /// The caller's reservation and its account. Somebody else's looks absent.
-    fn held_by(&self, id: TransferId, caller: &UserId) -> Result<(Reservation, &Account), Outcome> {
-        let reservation = self.books.reservations.get(&id).ok_or(Outcome::NotReserved(id))?;
+    /// The account that a reservation is on, if the caller holds it: somebody else's looks absent.
+    fn debit_account_of(&self, reservation: &Reservation, caller: &UserId) -> Option<&Account> {
         let debit = self.books.accounts.get(&reservation.credit.debit_account_id);
-        match debit.filter(|account| account.user_id == *caller) {
-            Some(debit) => Ok((reservation.clone(), debit)),
-            None => Err(Outcome::NotFound),
-        }
+        debit.filter(|account| account.user_id == *caller)
     }
 
     /// What this shard can do with the credit side, if it is here now: a slot may have moved since the reservation.

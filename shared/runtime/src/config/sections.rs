@@ -66,7 +66,7 @@ impl ServeConfig {
             header_bytes_max: 16_384,
             header_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(75),
-            request_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_millis(2_500),
             reuse_port: false,
         }
     }

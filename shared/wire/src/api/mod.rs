@@ -19,4 +19,4 @@ pub use money::{Currency, CurrencyList, ExternalMoveRequest};
 pub use problem::{FieldError, Problem};
 pub use time::Time;
 pub use topology::{RegionView, ShardView, TopologyView};
-pub use transfer::{CreateTransferRequest, Transfer, TransferKind, TransferList, TransferState};
+pub use transfer::{CommitTransferRequest, CreateTransferRequest, Transfer, TransferKind, TransferList, TransferState};

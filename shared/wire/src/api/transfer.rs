@@ -31,6 +31,23 @@ pub struct CreateTransferRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "order-7", min_length = 1, max_length = 64)]
     pub reference: Option<String>,
+    /// Only set the amount aside, to be committed or released later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve: Option<bool>,
+    /// With `reserve`: when the reservation expires unless it is committed or released before; a week if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 2592000, example = 604800)]
+    pub expires_in_seconds: Option<u32>,
+}
+
+/// `POST /v1/transfers/{id}/commit`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommitTransferRequest {
+    /// How much of what is reserved; all of it if absent. The rest is given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = 200)]
+    pub amount: Option<i64>,
 }
 
 /// The intent to move an amount, and what became of it.
