@@ -20,6 +20,7 @@ fn is_safe_to_repeat(command: &Command) -> bool {
         Command::Transfer(_) | Command::Deposit(_) | Command::Withdraw(_) => true,
         Command::CreateAccount(create) => create.key.is_some(),
         Command::Credit(_) | Command::Void(_) | Command::Settle(_) => true,
+        Command::Reserve(_) | Command::Commit(_) | Command::Release(_) | Command::Expire(_) => true,
         Command::SetStatus(_) => false,
     }
 }
@@ -50,6 +51,7 @@ proptest! {
             let (outcomes, _) = shard.run(&batch);
             prop_assert!(!outcomes.contains(&Outcome::Contradiction));
             check(&shard);
+            shard.now.0 += 1_000_000;
         }
     }
 
@@ -58,6 +60,7 @@ proptest! {
         let mut shard = shard();
         let batch = { let commands = commands(&shard, &before); shard.stamp(&commands) };
         shard.run(&batch);
+        shard.now.0 += 1_000_000;
         let mut commands = commands(&shard, &again);
         commands.retain(is_safe_to_repeat);
         let batch = shard.stamp(&commands);
@@ -70,7 +73,14 @@ proptest! {
         prop_assert_eq!(writes, Writes::default());
         for ((command, first), second) in commands.iter().zip(&first).zip(second) {
             let expected = match (command, first) {
-                (Command::Settle(_), Outcome::Decided(_)) => Some(Outcome::Decided(Decided::AlreadySettled)),
+                (Command::Settle(_) | Command::Expire(_), Outcome::Decided(_)) => {
+                    Some(Outcome::Decided(Decided::AlreadySettled))
+                }
+                (Command::Release(_), Outcome::Decided(Decided::Transfer(released))) => {
+                    Some(Outcome::NotReserved(released.id))
+                }
+                // Too late is not recorded: another request of the batch may have used the key.
+                (Command::Commit(_), Outcome::NotReserved(_)) => None,
                 (_, Outcome::Decided(Decided::Transfer(transfer))) => Some(Outcome::ReplayedTransfer(transfer.id)),
                 _ => replay_of(first),
             };
@@ -83,6 +93,7 @@ proptest! {
         let mut whole = shard();
         let batch = { let commands = commands(&whole, &before); whole.stamp(&commands) };
         whole.run(&batch);
+        whole.now.0 += 1_000_000;
         let mut parts = whole.clone();
         let commands = commands(&whole, &wishes);
         let batch = whole.stamp(&commands);

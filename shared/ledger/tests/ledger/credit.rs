@@ -135,6 +135,7 @@ fn a_credit_posts_its_side_from_clearing_and_records_the_decision() {
         decided_at: Some(shard.now),
         debit_user_id: Some(user("andrew")),
         credit_user_id: Some(user("nick")),
+        hold: None,
     };
     let remote_user_id = Some(user("andrew"));
     let expected = Writes {

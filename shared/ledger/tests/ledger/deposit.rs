@@ -65,6 +65,7 @@ fn begun(shard: &Shard, command: &ExternalMove, id: TransferId) -> Transfer {
         decided_at: None,
         debit_user_id: None,
         credit_user_id: Some(user("yunus")),
+        hold: None,
     }
 }
 

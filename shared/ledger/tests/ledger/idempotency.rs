@@ -1,6 +1,6 @@
 //! Keys: a repeat gets the first answer, another request under the same key is refused.
 
-use crate::world::{create, external, key, reused, set_status, shard, transfer, transfer_away, user, yunus};
+use crate::world::{create, external, key, reserve, reused, set_status, shard, transfer, transfer_away, user, yunus};
 use ledger::{
     Amount, Command, CreateAccount, CreditTarget, Decided, ExternalMove, KeyRecord, Outcome, Rejection, StatusChange,
     TransferCommand, Writes,
@@ -13,6 +13,9 @@ fn keyed() -> Vec<(&'static str, Command)> {
         ("a transfer to another shard", Command::Transfer(transfer_away())),
         ("a refused transfer", Command::Transfer(TransferCommand { amount: Amount(1_001), ..transfer() })),
         ("a transfer to nobody", Command::Transfer(TransferCommand { credit: CreditTarget::NoSuchUser, ..transfer() })),
+        ("a reservation", reserve(transfer())),
+        ("a reservation for another shard", reserve(transfer_away())),
+        ("a refused reservation", reserve(TransferCommand { amount: Amount(1_001), ..transfer() })),
         ("a deposit", Command::Deposit(external())),
         ("a refused deposit", Command::Deposit(ExternalMove { amount: Amount(0), ..external() })),
         ("a withdrawal", Command::Withdraw(external())),
@@ -25,6 +28,10 @@ fn keyed() -> Vec<(&'static str, Command)> {
 fn for_another_request(command: &Command) -> Command {
     match command.clone() {
         Command::Transfer(command) => Command::Transfer(TransferCommand { key: reused(command.key), ..command }),
+        Command::Reserve(command) => {
+            let key = reused(command.transfer.key);
+            reserve(TransferCommand { key, ..command.transfer })
+        }
         Command::Deposit(command) => Command::Deposit(ExternalMove { key: reused(command.key), ..command }),
         Command::Withdraw(command) => Command::Withdraw(ExternalMove { key: reused(command.key), ..command }),
         Command::CreateAccount(command) => {

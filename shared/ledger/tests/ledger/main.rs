@@ -4,12 +4,16 @@
 mod shard;
 mod world;
 
+mod commit;
+mod commit_refused;
 mod create_account;
 mod credit;
 mod deposit;
+mod give_back;
 mod idempotency;
 mod ownership;
 mod refusals;
+mod reserve;
 mod set_status;
 mod settle;
 mod transfer;
@@ -21,6 +25,7 @@ mod saga_model;
 mod saga_table;
 
 mod batches;
+mod first_wins;
 mod invariants;
 mod network;
 mod random;

@@ -1,14 +1,16 @@
 //! What is not owned here is not decided here.
 
 use crate::world::{
-    create, credit, entry, external, nick, region, reserved, set_status, settle, shard, transfer, transfer_away, void,
-    yunus,
+    commit, create, credit, entry, expire, external, hold, nick, region, release, reserve, reserved, set_status,
+    settle, shard, transfer, transfer_away, transfer_of, void, yunus, yunus_transfer,
 };
 use ledger::saga::{DebitState, Decision};
-use ledger::{Command, CreditTarget, Decided, Outcome, Ownership, StatusChange, TransferCommand, Writes};
+use ledger::{
+    Command, CreditTarget, Decided, Outcome, Ownership, StatusChange, TransferCommand, TransferState, Writes,
+};
 use placement::Slot;
 
-fn one_of_each() -> [Command; 8] {
+fn one_of_each() -> [Command; 12] {
     let id = crate::world::andrews_transfer(1);
     [
         Command::Transfer(transfer()),
@@ -19,6 +21,10 @@ fn one_of_each() -> [Command; 8] {
         Command::Credit(credit()),
         Command::Void(void()),
         settle(id, Decision::Voided),
+        reserve(transfer()),
+        Command::Commit(commit(yunus_transfer(), None)),
+        release(yunus_transfer()),
+        expire(yunus_transfer()),
     ]
 }
 
@@ -83,7 +89,7 @@ fn a_saga_to_an_account_that_has_moved_here_since_ends_with_both_sides_here() {
 #[test]
 fn a_moved_command_does_not_stop_its_neighbours() {
     let mut shard = shard();
-    let pending = reserved(&mut shard, DebitState::Reserved);
+    let pending = reserved(&mut shard, DebitState::Crediting);
     shard.ownership = Ownership::new(region(1), Slot::all().filter(|slot| *slot != nick().slot()));
     let from_nick = TransferCommand {
         debit_account_id: nick(),
@@ -96,4 +102,51 @@ fn a_moved_command_does_not_stop_its_neighbours() {
     let (outcomes, _) = shard.run(&batch);
     assert_eq!(outcomes[0], Outcome::Moved(nick().slot()));
     assert!(matches!(outcomes[1], Outcome::Decided(Decided::Transfer(_))));
+}
+
+/// Which of the two it is is said when it is committed, not when it is reserved.
+#[test]
+fn a_reservation_is_committed_here_or_not_by_who_owns_the_credit_account_then() {
+    let without_nick = || Ownership::new(region(1), Slot::all().filter(|slot| *slot != nick().slot()));
+    for is_here_at_first in [true, false] {
+        let mut shard = shard();
+        let all = shard.ownership.clone();
+        let (before, after) = if is_here_at_first { (all, without_nick()) } else { (without_nick(), all) };
+        shard.ownership = before;
+        let held = hold(&mut shard, transfer());
+        shard.ownership = after;
+
+        let (outcome, writes) = shard.ask(Command::Commit(commit(held.id, None)));
+
+        let (state, sent) = match is_here_at_first {
+            true => (TransferState::Pending, 1),
+            false => (TransferState::Posted, 0),
+        };
+        assert_eq!((transfer_of(outcome).state, writes.to_send().count()), (state, sent));
+        let both = shard.rows.transfers.get(&held.id).map(|row| (row.debit, row.credit));
+        assert_eq!(both, (!is_here_at_first).then(|| (entry(1, 900), entry(1, 100))));
+    }
+}
+
+/// It goes on as any other saga, even if the credit account comes here before it is over.
+#[test]
+fn a_committed_reservation_whose_credit_account_moves_here_ends_with_both_sides_here() {
+    let mut shard = shard();
+    let all = shard.ownership.clone();
+    shard.ownership = Ownership::new(region(1), Slot::all().filter(|slot| *slot != nick().slot()));
+    let held = hold(&mut shard, transfer());
+    let (_, writes) = shard.ask(Command::Commit(commit(held.id, Some(60))));
+    let message = writes.committing[0].credit.clone();
+    shard.ownership = all;
+
+    let again = Command::Commit(ledger::CommitTransfer { key: crate::world::key(51), ..commit(held.id, None) });
+    assert_eq!(shard.ask(again), (Outcome::NotReserved(held.id), Writes::default()));
+    let Outcome::Decided(Decided::Decision(decision)) = shard.ask(Command::Credit(message)).0 else {
+        panic!("nick can receive it");
+    };
+    shard.ask(settle(held.id, decision));
+
+    let row = &shard.rows.transfers[&held.id];
+    assert_eq!((row.debit, row.credit), (entry(1, 940), entry(1, 60)), "the sides share a row");
+    assert_eq!(row.transfer.hold, held.hold);
 }

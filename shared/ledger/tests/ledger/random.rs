@@ -2,10 +2,11 @@
 
 use crate::shard::{Rows, Shard};
 use crate::world::{andrew, andrews_transfer, currencies, nobody, region, shard_id, user};
-use ledger::saga::Decision;
+use ledger::saga::{DebitState, Decision};
 use ledger::{
-    AMOUNT_LIMIT, Amount, Command, CreateAccount, CreditMessage, CreditTarget, ExternalMove, KeyClaim, KeyHash,
-    Ownership, Rejection, RequestFingerprint, Settle, StatusChange, Timestamp, TransferCommand, VoidMessage,
+    AMOUNT_LIMIT, Amount, Command, CommitTransfer, CreateAccount, CreditMessage, CreditTarget, ExpireTransfer,
+    ExternalMove, KeyClaim, KeyHash, Ownership, Rejection, ReleaseTransfer, RequestFingerprint, ReserveTransfer,
+    Settle, StatusChange, Timestamp, TransferCommand, UserId, VoidMessage,
 };
 use placement::{AccountId, Locality, Slot, TransferId};
 use proptest::prelude::*;
@@ -18,14 +19,63 @@ const CURRENCIES: [&str; 4] = ["SGD", "EUR", "JPY", "x"];
 /// What somebody wants, before it is said of which of the rows that exist by then.
 #[derive(Debug, Clone)]
 pub enum Wish {
-    Transfer { debit: Index, is_foreign: bool, credit: Index, amount: i64, key: (u8, u8), message_chars: usize },
-    Deposit { account: Index, amount: i64, key: (u8, u8) },
-    Withdraw { account: Index, amount: i64, key: (u8, u8) },
-    Create { user: Index, currency: Index, region_known: bool, key: Option<(u8, u8)> },
-    SetStatus { account: Index, change: StatusChange },
-    Credit { saga: u64, account: Index, amount: i64, currency: Index },
-    Void { saga: u64, account: Index },
-    Settle { transfer: Index, decision: Decision },
+    Transfer {
+        debit: Index,
+        is_foreign: bool,
+        credit: Index,
+        amount: i64,
+        key: (u8, u8),
+        message_chars: usize,
+        /// For how long it is to be reserved, in seconds, if it is.
+        hold: Option<u32>,
+    },
+    Commit {
+        transfer: Index,
+        is_foreign: bool,
+        amount: Option<i64>,
+        key: (u8, u8),
+    },
+    Release {
+        transfer: Index,
+        is_foreign: bool,
+    },
+    Expire {
+        transfer: Index,
+    },
+    Deposit {
+        account: Index,
+        amount: i64,
+        key: (u8, u8),
+    },
+    Withdraw {
+        account: Index,
+        amount: i64,
+        key: (u8, u8),
+    },
+    Create {
+        user: Index,
+        currency: Index,
+        region_known: bool,
+        key: Option<(u8, u8)>,
+    },
+    SetStatus {
+        account: Index,
+        change: StatusChange,
+    },
+    Credit {
+        saga: u64,
+        account: Index,
+        amount: i64,
+        currency: Index,
+    },
+    Void {
+        saga: u64,
+        account: Index,
+    },
+    Settle {
+        transfer: Index,
+        decision: Decision,
+    },
 }
 
 /// Runs leave no file behind.
@@ -93,12 +143,20 @@ fn decisions() -> impl Strategy<Value = Decision> {
 
 pub fn wishes() -> impl Strategy<Value = Wish> {
     let index = any::<Index>;
-    let transfers = (index(), proptest::bool::weighted(0.1), index(), amounts(), keys(), messages());
+    let is_foreign = || proptest::bool::weighted(0.1);
+    let hold = prop_oneof![2 => Just(None), 2 => (0..=3_u32).prop_map(Some)];
+    let transfers = (index(), is_foreign(), index(), amounts(), keys(), messages(), hold);
+    let commits = (index(), is_foreign(), proptest::option::of(amounts()), keys());
     let creations = (index(), index(), proptest::bool::weighted(0.9), proptest::option::of(keys()));
     prop_oneof![
-        8 => transfers.prop_map(|(debit, is_foreign, credit, amount, key, message_chars)| {
-            Wish::Transfer { debit, is_foreign, credit, amount, key, message_chars }
+        12 => transfers.prop_map(|(debit, is_foreign, credit, amount, key, message_chars, hold)| {
+            Wish::Transfer { debit, is_foreign, credit, amount, key, message_chars, hold }
         }),
+        5 => commits.prop_map(|(transfer, is_foreign, amount, key)| {
+            Wish::Commit { transfer, is_foreign, amount, key }
+        }),
+        2 => (index(), is_foreign()).prop_map(|(transfer, is_foreign)| Wish::Release { transfer, is_foreign }),
+        2 => index().prop_map(|transfer| Wish::Expire { transfer }),
         2 => (index(), amounts(), keys()).prop_map(|(account, amount, key)| Wish::Deposit { account, amount, key }),
         2 => (index(), amounts(), keys()).prop_map(|(account, amount, key)| Wish::Withdraw { account, amount, key }),
         1 => creations.prop_map(|(user, currency, region_known, key)| {
@@ -126,10 +184,10 @@ impl Wish {
             ExternalMove { key: claim(account_id.slot(), number), account_id, amount: Amount(amount), reference: None }
         };
         match self {
-            Wish::Transfer { debit, is_foreign, credit, amount, key, message_chars } => {
+            Wish::Transfer { debit, is_foreign, credit, amount, key, message_chars, hold } => {
                 let debit_account_id = account(debit);
                 let holder = rows.accounts.get(&debit_account_id).map(|account| account.user_id.clone());
-                Command::Transfer(TransferCommand {
+                let transfer = TransferCommand {
                     key: claim(debit_account_id.slot(), *key),
                     caller: holder.filter(|_| !is_foreign).unwrap_or(user("mallory")),
                     debit_account_id,
@@ -137,7 +195,24 @@ impl Wish {
                     amount: Amount(*amount),
                     message: Some("m".repeat(*message_chars)),
                     reference: None,
-                })
+                };
+                match *hold {
+                    None => Command::Transfer(transfer),
+                    Some(expires_in_seconds) => Command::Reserve(ReserveTransfer { transfer, expires_in_seconds }),
+                }
+            }
+            Wish::Commit { transfer, is_foreign, amount, key } => {
+                let (transfer_id, caller) = reserved(rows, transfer, *is_foreign);
+                let (key, amount) = (claim(transfer_id.slot(), *key), amount.map(Amount));
+                Command::Commit(CommitTransfer { key, caller, transfer_id, amount })
+            }
+            Wish::Release { transfer, is_foreign } => {
+                let (transfer_id, caller) = reserved(rows, transfer, *is_foreign);
+                Command::Release(ReleaseTransfer { caller, transfer_id })
+            }
+            Wish::Expire { transfer } => {
+                let (transfer_id, debit_account_id) = *transfer.get(&begun(rows, |_| true));
+                Command::Expire(ExpireTransfer { transfer_id, debit_account_id })
             }
             Wish::Deposit { account, amount, key } => Command::Deposit(external(account, *amount, *key)),
             Wish::Withdraw { account, amount, key } => Command::Withdraw(external(account, *amount, *key)),
@@ -167,12 +242,26 @@ impl Wish {
 }
 
 fn settle(rows: &Rows, index: &Index, decision: &Decision) -> Command {
-    let known = || rows.reservations.iter().map(|(id, held)| (*id, held.credit.debit_account_id));
-    let over = rows.transfers.values().filter_map(|row| Some((row.transfer.id, row.transfer.debit_account_id?)));
-    // Twice, so that open ones are met more often than those that are over.
-    let all: Vec<(TransferId, AccountId)> = known().chain(known()).chain(over).chain([unknown()]).collect();
-    let (transfer_id, debit_account_id) = *index.get(&all);
+    // Of what is held no shard is asked to decide.
+    let (transfer_id, debit_account_id) = *index.get(&begun(rows, |state| state != DebitState::Held));
     Command::Settle(Settle { transfer_id, debit_account_id, credit_shard: shard_id(2), decision: decision.clone() })
+}
+
+/// Transfers and their debit accounts, those that are open and in such a state more often than those that are over.
+fn begun(rows: &Rows, is_wanted: fn(DebitState) -> bool) -> Vec<(TransferId, AccountId)> {
+    let open = || {
+        let wanted = rows.reservations.iter().filter(move |(_, reservation)| is_wanted(reservation.state));
+        wanted.map(|(id, reservation)| (*id, reservation.credit.debit_account_id))
+    };
+    let over = rows.transfers.values().filter_map(|row| Some((row.transfer.id, row.transfer.debit_account_id?)));
+    open().chain(open()).chain(over).chain([unknown()]).collect()
+}
+
+/// A transfer, and who commits or releases it.
+fn reserved(rows: &Rows, index: &Index, is_foreign: bool) -> (TransferId, UserId) {
+    let (transfer_id, debit_account_id) = *index.get(&begun(rows, |_| true));
+    let holder = rows.accounts.get(&debit_account_id).map(|account| account.user_id.clone());
+    (transfer_id, holder.filter(|_| !is_foreign).unwrap_or(user("mallory")))
 }
 
 fn unknown() -> (TransferId, AccountId) {

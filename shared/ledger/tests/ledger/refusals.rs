@@ -2,7 +2,7 @@
 //! decision looks. And the count of them all: no rejection is left without a case.
 
 use crate::shard::Shard;
-use crate::{create_account, credit, deposit, settle, transfer, withdraw, world};
+use crate::{commit, create_account, credit, deposit, give_back, settle, transfer, withdraw, world};
 use ledger::{Command, Decided, Outcome, Rejection};
 use std::collections::BTreeSet;
 
@@ -46,7 +46,7 @@ fn every_rejection_has_a_case() {
     covered.extend(rejections(create_account::LADDER));
     covered.extend(rejections(credit::LADDER));
     covered.extend(settle::RELEASES.iter().map(|(_, reason)| reason.code()));
-    // Belongs to the commit of a two-step transfer, which no command asks for yet.
-    covered.extend(codes([Rejection::AmountExceedsReserved]));
+    covered.extend(rejections(commit::LADDER));
+    covered.extend(codes(give_back::REASONS));
     assert_eq!(covered, codes(Rejection::ALL));
 }

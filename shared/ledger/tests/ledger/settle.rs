@@ -22,7 +22,7 @@ pub const RELEASES: &[(Decision, Rejection)] = &[
 ];
 
 /// A replica may have begun to void what another still sends as "credit".
-const OPEN: [DebitState; 2] = [DebitState::Reserved, DebitState::Voiding];
+const OPEN: [DebitState; 2] = [DebitState::Crediting, DebitState::Voiding];
 
 fn already() -> (Outcome, Writes) {
     (Outcome::Decided(Decided::AlreadySettled), Writes::default())
@@ -94,7 +94,7 @@ fn a_refused_or_voided_transfer_is_released_with_its_reason() {
 fn a_saga_finishes_on_a_frozen_account() {
     for decision in [credited(), Decision::Voided] {
         let mut shard = shard();
-        let pending = reserved(&mut shard, DebitState::Reserved);
+        let pending = reserved(&mut shard, DebitState::Crediting);
         shard.ask(set_status(yunus(), StatusChange::Freeze));
         let (outcome, _) = shard.ask(settle(pending.id, decision));
         assert!(matches!(outcome, Outcome::Decided(Decided::Transfer(transfer)) if transfer.state.is_terminal()));
@@ -107,7 +107,7 @@ fn a_saga_finishes_on_a_frozen_account() {
 #[test]
 fn a_commit_cannot_fail_for_lack_of_money() {
     let mut shard = shard();
-    let pending = reserved(&mut shard, DebitState::Reserved);
+    let pending = reserved(&mut shard, DebitState::Crediting);
     let rest = ledger::ExternalMove { amount: Amount(900), ..crate::world::external() };
     shard.ask(Command::Withdraw(rest));
     let (outcome, _) = shard.ask(settle(pending.id, credited()));
@@ -119,7 +119,7 @@ fn a_commit_cannot_fail_for_lack_of_money() {
 fn a_repeated_decision_changes_nothing_in_the_same_batch_too() {
     for decision in [credited(), Decision::Refused(Rejection::AccountFrozen), Decision::Voided] {
         let mut shard = shard();
-        let pending = reserved(&mut shard, DebitState::Reserved);
+        let pending = reserved(&mut shard, DebitState::Crediting);
         let batch = shard.stamp(&[settle(pending.id, decision.clone()), settle(pending.id, decision.clone())]);
         let (outcomes, writes) = shard.run(&batch);
         assert!(matches!(outcomes[0], Outcome::Decided(Decided::Transfer(_))));
@@ -137,9 +137,9 @@ fn a_transfer_that_is_not_open_here_has_nothing_to_settle() {
     }
 }
 
-/// A reservation whose state says that it is over is damage: the line stops, and nothing moves.
+/// A reservation whose state says that it is over, or that nobody was asked, is damage: the line stops, and nothing moves.
 #[test]
-fn a_decision_against_a_terminal_state_is_a_contradiction_and_moves_nothing() {
+fn a_decision_against_the_state_is_a_contradiction_and_moves_nothing() {
     let released = DebitState::Released(Rejection::AccountFrozen);
     let against = [
         (DebitState::Committed, Decision::Voided),
@@ -147,6 +147,10 @@ fn a_decision_against_a_terminal_state_is_a_contradiction_and_moves_nothing() {
         (released, credited()),
         (released, Decision::Voided),
         (released, Decision::Refused(Rejection::AccountClosed)),
+        // Nobody has asked the credit shard yet.
+        (DebitState::Held, credited()),
+        (DebitState::Held, Decision::Voided),
+        (DebitState::Held, Decision::Refused(Rejection::AccountFrozen)),
     ];
     for (state, decision) in against {
         let mut shard = shard();
@@ -166,7 +170,7 @@ fn a_decision_against_a_terminal_state_is_a_contradiction_and_moves_nothing() {
 #[test]
 fn the_clearing_account_is_that_of_the_shard_which_decided() {
     let mut shard = shard();
-    let pending = reserved(&mut shard, DebitState::Reserved);
+    let pending = reserved(&mut shard, DebitState::Crediting);
     assert_eq!(pending.credit_account_id, Some(andrew()));
     let moved =
         Settle { transfer_id: pending.id, debit_account_id: yunus(), credit_shard: shard_id(9), decision: credited() };
@@ -178,7 +182,7 @@ fn the_clearing_account_is_that_of_the_shard_which_decided() {
 #[test]
 fn two_reservations_of_one_account_are_settled_each_by_itself() {
     let mut shard = shard();
-    let first = reserved(&mut shard, DebitState::Reserved);
+    let first = reserved(&mut shard, DebitState::Crediting);
     let another = ledger::TransferCommand {
         key: crate::world::key(20),
         amount: Amount(30),

@@ -1,13 +1,14 @@
 //! A shard in memory: it keeps the rows that PostgreSQL keeps, and loads, decides and stores a batch as a
 //! shard-node does. What the schema would refuse, it refuses by a panic.
 
-use ledger::saga::Decision;
+use ledger::saga::{DebitState, Decision};
 use ledger::{
-    Account, Amount, Books, Command, Counterpart, CreditTarget, Currency, CurrencyRules, KeyHash, KeyRecord, Outcome,
-    Ownership, PostedTransfer, RecordedKey, Reservation, Stamped, Timestamp, Writes, decide,
+    Account, Amount, Books, Command, CommitTransfer, Counterpart, CreditTarget, Currency, CurrencyRules, KeyHash,
+    KeyRecord, Outcome, Ownership, PostedTransfer, RecordedKey, ReleaseTransfer, Reservation, ReserveTransfer, Stamped,
+    Timestamp, TransferCommand, Writes, decide,
 };
 use placement::{AccountId, ShardId, Slot, TransferId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 #[derive(Debug, Clone)]
 pub struct Shard {
@@ -25,6 +26,8 @@ pub struct Rows {
     pub accounts: BTreeMap<AccountId, Account>,
     pub keys: BTreeMap<(Slot, KeyHash), KeyRecord>,
     pub reservations: BTreeMap<TransferId, Reservation>,
+    /// The reservations whose message is on its way.
+    pub outbox: BTreeSet<TransferId>,
     pub inbox: BTreeMap<TransferId, Decision>,
     pub transfers: BTreeMap<TransferId, PostedTransfer>,
     /// Wider than an amount, as the columns are.
@@ -108,15 +111,15 @@ impl Rows {
         {
             books.keys.insert(key.hash, recorded(row));
         }
-        let accounts = accounts_named(command).into_iter().filter_map(|id| self.accounts.get(&id));
+        let accounts = self.accounts_of(command).into_iter().filter_map(|id| self.accounts.get(&id));
         books.accounts.extend(accounts.map(|account| (account.id, account.clone())));
         match command {
             Command::Credit(credit) => self.load_decision(credit.transfer_id, books),
             Command::Void(void) => self.load_decision(void.transfer_id, books),
-            Command::Settle(settle) => {
-                let held = self.reservations.get(&settle.transfer_id);
-                books.reservations.extend(held.map(|held| (settle.transfer_id, held.clone())));
-            }
+            Command::Settle(settle) => self.load_reservation(settle.transfer_id, books),
+            Command::Expire(expire) => self.load_reservation(expire.transfer_id, books),
+            Command::Commit(CommitTransfer { transfer_id, .. })
+            | Command::Release(ReleaseTransfer { transfer_id, .. }) => self.load_reservation(*transfer_id, books),
             Command::CreateAccount(create) => {
                 let mut around = ledger::Neighbourhood::default();
                 let range = AccountId::locality_range(create.region, create.locality);
@@ -126,8 +129,31 @@ impl Rows {
                 }
                 books.neighbourhoods.insert((create.region, create.locality), around);
             }
-            Command::Transfer(_) | Command::Deposit(_) | Command::Withdraw(_) | Command::SetStatus(_) => {}
+            Command::Transfer(_) | Command::Reserve(_) => {}
+            Command::Deposit(_) | Command::Withdraw(_) | Command::SetStatus(_) => {}
         }
+    }
+
+    /// Those that the command names, or whose reservation it names.
+    fn accounts_of(&self, command: &Command) -> Vec<AccountId> {
+        match command {
+            Command::Transfer(transfer) | Command::Reserve(ReserveTransfer { transfer, .. }) => named(transfer),
+            Command::Deposit(external) | Command::Withdraw(external) => vec![external.account_id],
+            Command::SetStatus(set) => vec![set.account_id],
+            Command::Credit(credit) => vec![credit.credit_account_id],
+            Command::Settle(settle) => vec![settle.debit_account_id],
+            Command::Expire(expire) => vec![expire.debit_account_id],
+            Command::Commit(CommitTransfer { transfer_id, .. })
+            | Command::Release(ReleaseTransfer { transfer_id, .. }) => {
+                let message = self.reservations.get(transfer_id).map(|reservation| &reservation.credit);
+                message.map_or(vec![], |message| vec![message.debit_account_id, message.credit_account_id])
+            }
+            Command::CreateAccount(_) | Command::Void(_) => vec![],
+        }
+    }
+
+    fn load_reservation(&self, id: TransferId, books: &mut Books<'_>) {
+        books.reservations.extend(self.reservations.get(&id).map(|reservation| (id, reservation.clone())));
     }
 
     fn load_decision(&self, id: TransferId, books: &mut Books<'_>) {
@@ -155,11 +181,18 @@ impl Rows {
             assert!(key.transfer_id.is_some() || key.account_id.is_some() || key.rejection.is_some());
             assert_eq!(self.keys.insert((key.slot, key.hash), key.clone()), None, "a key is recorded once");
         }
-        for held in &writes.reserved {
-            assert_eq!(self.reservations.insert(held.credit.transfer_id, held.clone()), None);
+        for reservation in &writes.reserved {
+            assert_eq!(self.reservations.insert(reservation.credit.transfer_id, reservation.clone()), None);
+        }
+        for committing in &writes.committing {
+            self.save_committing(committing);
+        }
+        for sent in writes.to_send() {
+            assert!(self.outbox.insert(sent.credit.transfer_id), "a message is put into the outbox once");
         }
         for id in &writes.settled {
             assert!(self.reservations.remove(id).is_some(), "only an open reservation can be settled");
+            self.outbox.remove(id);
         }
         for row in &writes.inbox {
             assert_eq!(self.inbox.insert(row.transfer_id, row.decision.clone()), None, "a decision falls once");
@@ -167,6 +200,16 @@ impl Rows {
         for (counterpart, change) in &writes.totals {
             *self.totals.entry(*counterpart).or_default() += i128::from(change.0);
         }
+    }
+
+    /// Only the state and the amount are stored; all else stays as it was reserved.
+    fn save_committing(&mut self, committing: &Reservation) {
+        let stored = self.reservations.get_mut(&committing.credit.transfer_id).expect("it was reserved before");
+        assert_eq!(stored.state, DebitState::Held, "only what is held can be committed");
+        assert!(committing.credit.amount <= stored.credit.amount, "no more than was reserved");
+        stored.state = committing.state;
+        stored.credit.amount = committing.credit.amount;
+        assert_eq!(stored, committing, "any other change would be lost");
     }
 
     /// Written once; but a debit side joins the row of its credit side, if a moved slot has brought both here.
@@ -191,18 +234,11 @@ fn recorded(row: &KeyRecord) -> RecordedKey {
     }
 }
 
-fn accounts_named(command: &Command) -> Vec<AccountId> {
-    match command {
-        Command::Transfer(transfer) => match transfer.credit {
-            CreditTarget::Account(credit) => vec![transfer.debit_account_id, credit],
-            CreditTarget::NoSuchAccount | CreditTarget::NoSuchUser | CreditTarget::Unresolved => {
-                vec![transfer.debit_account_id]
-            }
-        },
-        Command::Deposit(external) | Command::Withdraw(external) => vec![external.account_id],
-        Command::SetStatus(set) => vec![set.account_id],
-        Command::Credit(credit) => vec![credit.credit_account_id],
-        Command::Settle(settle) => vec![settle.debit_account_id],
-        Command::CreateAccount(_) | Command::Void(_) => vec![],
+fn named(transfer: &TransferCommand) -> Vec<AccountId> {
+    match transfer.credit {
+        CreditTarget::Account(credit) => vec![transfer.debit_account_id, credit],
+        CreditTarget::NoSuchAccount | CreditTarget::NoSuchUser | CreditTarget::Unresolved => {
+            vec![transfer.debit_account_id]
+        }
     }
 }

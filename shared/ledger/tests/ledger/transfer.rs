@@ -220,11 +220,12 @@ fn a_transfer_to_another_shard_sets_the_amount_aside_and_leaves_a_message() {
         message: Some("lunch".to_owned()),
         created_at: shard.now,
     };
-    let held = Reservation { state: DebitState::Reserved, credit: message, reference: Some("order-7".to_owned()) };
+    let reference = Some("order-7".to_owned());
+    let begun = Reservation { state: DebitState::Crediting, credit: message, reference, hold: None };
     let expected = Writes {
         changed: BTreeSet::from([yunus()]),
         keys: vec![key_of(yunus().slot(), command.key, id)],
-        reserved: vec![held],
+        reserved: vec![begun],
         ..Writes::default()
     };
     assert_eq!(writes, expected);

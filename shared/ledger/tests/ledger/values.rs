@@ -91,6 +91,8 @@ fn the_numbers_and_codes_of_rejections_are_pinned() {
         (14, "limit_exceeded"),
         (15, "message_too_long"),
         (16, "voided"),
+        (17, "released_by_client"),
+        (18, "expired"),
     ];
     let found = Rejection::ALL.map(|rejection| (rejection.number(), rejection.code()));
     assert_eq!(found, pinned);
@@ -98,7 +100,7 @@ fn the_numbers_and_codes_of_rejections_are_pinned() {
         assert_eq!(Rejection::try_from(number).unwrap().code(), code);
     }
     assert_eq!(found.iter().collect::<BTreeSet<_>>().len(), Rejection::ALL.len());
-    for number in [i16::MIN, -1, 0, 17, i16::MAX] {
+    for number in [i16::MIN, -1, 0, 19, i16::MAX] {
         assert_eq!(Rejection::try_from(number), Err(UnknownRejection(number)));
     }
 }

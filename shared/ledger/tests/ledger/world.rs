@@ -4,10 +4,11 @@
 use crate::shard::Shard;
 use ledger::saga::{DebitState, Decision};
 use ledger::{
-    AMOUNT_LIMIT, Account, AccountStatus, Amount, Command, CreateAccount, CreditMessage, CreditTarget, Currency,
-    CurrencyRules, Entry, ExternalMove, KeyClaim, KeyHash, KeyRecord, Outcome, Ownership, PostedTransfer, Rejection,
-    RequestFingerprint, Reservation, SetStatus, Settle, StatusChange, Timestamp, Transfer, TransferCommand,
-    TransferKind, TransferState, UserId, VoidMessage, Writes,
+    AMOUNT_LIMIT, Account, AccountStatus, Amount, Command, CommitTransfer, CreateAccount, CreditMessage, CreditTarget,
+    Currency, CurrencyRules, Decided, Entry, ExpireTransfer, ExternalMove, KeyClaim, KeyHash, KeyRecord, Outcome,
+    Ownership, PostedTransfer, Rejection, ReleaseTransfer, RequestFingerprint, Reservation, ReserveTransfer, SetStatus,
+    Settle, StatusChange, Timestamp, Transfer, TransferCommand, TransferKind, TransferState, UserId, VoidMessage,
+    Writes,
 };
 use placement::{AccountId, Locality, RegionCode, ShardId, Slot, TransferId};
 
@@ -67,6 +68,11 @@ pub fn nobody() -> AccountId {
 /// A transfer that andrew has begun on the other shard.
 pub fn andrews_transfer(number: u64) -> TransferId {
     TransferId::new(1_699_999_999_000, andrew().region(), andrew().locality(), number)
+}
+
+/// A transfer of yunus's that nobody has begun.
+pub fn yunus_transfer() -> TransferId {
+    TransferId::new(1_699_999_999_000, yunus().region(), yunus().locality(), 1)
 }
 
 pub fn currencies() -> Vec<CurrencyRules> {
@@ -175,12 +181,47 @@ pub fn void() -> VoidMessage {
 /// Puts 100 SGD of yunus's aside for andrew, and returns the transfer.
 pub fn reserved(shard: &mut Shard, state: DebitState) -> Transfer {
     let (outcome, _) = shard.ask(Command::Transfer(transfer_away()));
-    let Outcome::Decided(ledger::Decided::Transfer(transfer)) = outcome else {
-        panic!("yunus can send 100 to andrew: {outcome:?}");
-    };
-    let held = shard.rows.reservations.get_mut(&transfer.id).unwrap();
-    *held = Reservation { state, ..held.clone() };
+    let transfer = transfer_of(outcome);
+    let reservation = shard.rows.reservations.get_mut(&transfer.id).unwrap();
+    *reservation = Reservation { state, ..reservation.clone() };
     transfer
+}
+
+/// What an outcome that must be a transfer says of it.
+pub fn transfer_of(outcome: Outcome) -> Transfer {
+    match outcome {
+        Outcome::Decided(Decided::Transfer(transfer)) => transfer,
+        other => panic!("this succeeds: {other:?}"),
+    }
+}
+
+/// How long [`hold`] lasts.
+pub const HOLD_SECONDS: u32 = 60;
+
+/// The transfer, to be reserved first.
+pub fn reserve(transfer: TransferCommand) -> Command {
+    Command::Reserve(ReserveTransfer { transfer, expires_in_seconds: HOLD_SECONDS })
+}
+
+/// Puts 100 SGD of yunus's aside until yunus commits or releases them, for nick or for andrew.
+pub fn hold(shard: &mut Shard, transfer: TransferCommand) -> Transfer {
+    let (outcome, _) = shard.ask(reserve(transfer));
+    transfer_of(outcome)
+}
+
+/// yunus commits; `None` is all of it.
+pub fn commit(transfer_id: TransferId, amount: Option<i64>) -> CommitTransfer {
+    CommitTransfer { key: key(50), caller: user("yunus"), transfer_id, amount: amount.map(Amount) }
+}
+
+/// yunus releases.
+pub fn release(transfer_id: TransferId) -> Command {
+    Command::Release(ReleaseTransfer { caller: user("yunus"), transfer_id })
+}
+
+/// The sweep has found that a transfer of yunus's is due.
+pub fn expire(transfer_id: TransferId) -> Command {
+    Command::Expire(ExpireTransfer { transfer_id, debit_account_id: yunus() })
 }
 
 /// The other shard's decision about a transfer of yunus's.
@@ -217,6 +258,7 @@ pub fn begun(command: &TransferCommand, id: TransferId, now: Timestamp) -> Trans
         decided_at: None,
         debit_user_id: Some(command.caller.clone()),
         credit_user_id: None,
+        hold: None,
     }
 }
 
