@@ -87,6 +87,8 @@ const DECISIONS_KEPT: &str = "SELECT CASE \
      FROM transfers LEFT JOIN inbox ON transfer_id = id WHERE kind = 0 AND credit_entry IS NOT NULL \
          AND debit_entry IS NULL AND credit_slot IN (SELECT slot FROM counted)";
 
+/// A two-step transfer may also have keys of commits that were refused: amount out of range or more than reserved,
+/// account frozen or closed.
 const KEYS_LEAD_SOMEWHERE: &str = "SELECT CASE \
          WHEN key.account_id IS NOT NULL AND account.id IS NULL \
              THEN format('a key leads to account %s, which does not exist', key.account_id) \
@@ -97,6 +99,8 @@ const KEYS_LEAD_SOMEWHERE: &str = "SELECT CASE \
              THEN format('a key leads to transfer %s, which does not exist', key.transfer_id) \
          WHEN coalesce(open.slot, transfer.debit_slot, transfer.credit_slot) <> key.slot \
              THEN format('a key in slot %s leads to transfer %s of another slot', key.slot, key.transfer_id) \
+         WHEN coalesce(transfer.expires_at, open.expires_at) IS NOT NULL AND coalesce(rejection, 3) IN (3, 4, 11, 12) \
+             THEN NULL \
          WHEN (rejection IS NOT NULL) <> (coalesce(transfer.state, 0) = 4) OR rejection <> transfer.reason \
              THEN format('transfer %s has state %s and reason %s, its key says rejection %s', \
                  key.transfer_id, transfer.state, transfer.reason, rejection) END \
@@ -105,20 +109,37 @@ const KEYS_LEAD_SOMEWHERE: &str = "SELECT CASE \
      LEFT JOIN reservations AS open ON open.transfer_id = key.transfer_id \
      WHERE key.slot IN (SELECT slot FROM counted)";
 
-const ONE_EFFECT_PER_KEY: &str = "SELECT CASE WHEN count(*) > 1 \
-         THEN format('transfer %s came of %s keys', transfer_id, count(*)) END FROM idempotency \
-     WHERE transfer_id IS NOT NULL AND slot IN (SELECT slot FROM counted) GROUP BY transfer_id \
+/// A two-step transfer comes of one key and is committed with another, unless it was released by its client or has
+/// expired (reasons 17 and 18).
+const ONE_EFFECT_PER_KEY: &str = "SELECT CASE \
+         WHEN NOT is_two_step AND made + refused > 1 THEN format('transfer %s came of %s keys', id, made + refused) \
+         WHEN made > 2 THEN format('transfer %s was reserved and committed with %s keys', id, made) \
+         WHEN made > 1 AND reason IN (17, 18) THEN format('transfer %s was committed and released', id) END \
+     FROM (SELECT key.transfer_id AS id, count(*) FILTER (WHERE rejection IS NULL) AS made, \
+             count(*) FILTER (WHERE rejection IS NOT NULL) AS refused, min(transfer.reason) AS reason, \
+             count(coalesce(transfer.expires_at, open.expires_at)) > 0 AS is_two_step \
+         FROM idempotency AS key LEFT JOIN transfers AS transfer ON transfer.id = key.transfer_id \
+         LEFT JOIN reservations AS open ON open.transfer_id = key.transfer_id \
+         WHERE key.transfer_id IS NOT NULL AND key.slot IN (SELECT slot FROM counted) GROUP BY key.transfer_id) AS came \
      UNION ALL SELECT CASE WHEN count(*) > 1 \
          THEN format('account %s came of %s keys', account_id, count(*)) END FROM idempotency \
      WHERE account_id IS NOT NULL AND slot IN (SELECT slot FROM counted) GROUP BY account_id";
 
-/// `{}` is the age in seconds that is too old.
+/// `{}` is the age in seconds that is too old: of a saga, or of what was due to expire. What is held (state 2) has no
+/// message.
 const SAGAS_IN_TIME: &str = "SELECT CASE \
-         WHEN open.created_at < now() - interval '1 second' * {} \
-             THEN format('transfer %s has been open since %s', open.transfer_id, open.created_at) \
+         WHEN transfer.id IS NOT NULL AND (transfer.debit_entry IS NOT NULL OR transfer.state <> 2) \
+             THEN format('transfer %s is open and has ended', open.transfer_id) \
+         WHEN open.state = 2 AND outbox.transfer_id IS NOT NULL \
+             THEN format('transfer %s is held by its client, and a message drives it', open.transfer_id) \
+         WHEN open.state = 2 AND open.expires_at < now() - interval '1 second' * {} \
+             THEN format('transfer %s has been due to expire since %s', open.transfer_id, open.expires_at) \
+         WHEN open.state = 2 THEN NULL \
+         WHEN coalesce(open.committed_at, open.created_at) < now() - interval '1 second' * {} \
+             THEN format('transfer %s has been open since %s', open.transfer_id, \
+                 coalesce(open.committed_at, open.created_at)) \
          WHEN outbox.transfer_id IS NULL THEN format('transfer %s is open, and no message drives it', open.transfer_id) \
-         WHEN transfer.debit_entry IS NOT NULL OR transfer.state <> 2 \
-             THEN format('transfer %s is open and has ended', open.transfer_id) END \
+         END \
      FROM reservations AS open LEFT JOIN outbox USING (transfer_id) \
      LEFT JOIN transfers AS transfer ON transfer.id = open.transfer_id \
      WHERE open.slot IN (SELECT slot FROM counted)";

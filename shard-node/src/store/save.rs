@@ -50,7 +50,7 @@ pub(super) const RESERVATIONS: &str = "INSERT INTO reservations (transfer_id, sl
      AS new (transfer_id, slot, debit_account, debit_user, credit_account, amount, currency, message, reference, \
      state, amount_reserved, expires_at)";
 pub(super) const COMMITTING: &str = "UPDATE reservations SET state = new.state, amount = new.amount, \
-     void_after = $4::timestamptz + $5::bigint * interval '1 microsecond' \
+     committed_at = $4, void_after = $4::timestamptz + $5::bigint * interval '1 microsecond' \
      FROM unnest($1::uuid[], $2::smallint[], $3::bigint[]) AS new (transfer_id, state, amount) \
      WHERE reservations.transfer_id = new.transfer_id";
 pub(super) const OUTBOX: &str = "INSERT INTO outbox (transfer_id, slot, next_attempt_at, trace_id, parent_id) \

@@ -5,7 +5,7 @@ use super::to_micros;
 use ledger::Timestamp;
 
 /// Open sagas by the region of the credit account (bits 52..47 of its id). What a client holds is no saga yet.
-pub(super) const OPEN_SAGAS: &str = "SELECT (credit_account >> 47)::integer, count(*), min(created_at) \
+pub(super) const OPEN_SAGAS: &str = "SELECT (credit_account >> 47)::integer, count(*), min(coalesce(committed_at, created_at)) \
      FROM outbox JOIN reservations USING (transfer_id) GROUP BY 1";
 pub(super) const CLEARING: &str = "SELECT peer, currency, sum(total)::float8 FROM clearing GROUP BY 1, 2";
 

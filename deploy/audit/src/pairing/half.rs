@@ -7,7 +7,9 @@ use uuid::Uuid;
 use crate::probes::COUNTED;
 use crate::{AuditError, Invariant};
 
-/// Debits and credits without their other side here, releases, and decisions against a transfer.
+/// Debits and credits without their other side here, releases, and decisions against a transfer. No other shard was
+/// asked about a two-step transfer that its client released, that has expired (reasons 17 and 18), or whose credit
+/// account, on this shard too, could not take it.
 const HALVES: &str = "SELECT 0::smallint, id, debit_account, credit_account, amount, currency, NULL::smallint \
      FROM transfers WHERE kind = 0 AND debit_entry IS NOT NULL AND credit_entry IS NULL \
          AND debit_slot IN (SELECT slot FROM counted) \
@@ -16,6 +18,7 @@ const HALVES: &str = "SELECT 0::smallint, id, debit_account, credit_account, amo
          AND credit_slot IN (SELECT slot FROM counted) \
      UNION ALL SELECT 2::smallint, id, debit_account, credit_account, amount, currency, reason \
      FROM transfers WHERE kind = 0 AND state = 3 AND debit_slot IN (SELECT slot FROM counted) \
+         AND NOT (expires_at IS NOT NULL AND (reason IN (17, 18) OR credit_slot IN (SELECT slot FROM counted))) \
      UNION ALL SELECT 3::smallint, transfer_id, NULL, NULL, NULL, NULL, CASE decision WHEN 2 THEN 16::smallint ELSE reason END \
      FROM inbox WHERE decision <> 0 AND slot IN (SELECT slot FROM counted)";
 

@@ -41,7 +41,7 @@ pub const ALL: &[Breach] = &[
         shard: 1,
         sql: "UPDATE accounts SET reserved = reserved + 1 WHERE id = :a",
         broken: &[Invariant::ReservedExplained],
-        says: "51 reserved, open transfers hold 50",
+        says: "56 reserved, open transfers hold 55",
     },
     Breach {
         name: "reservation_of_an_unknown_account_is_caught",
@@ -130,7 +130,7 @@ pub const ALL: &[Breach] = &[
         name: "credit_of_a_released_transfer_is_caught",
         shard: 1,
         sql: "DELETE FROM outbox WHERE transfer_id = :credited; DELETE FROM reservations WHERE transfer_id = :credited; \
-              UPDATE accounts SET reserved = 20 WHERE id = :a; \
+              UPDATE accounts SET reserved = 25 WHERE id = :a; \
               INSERT INTO transfers (id, debit_account, credit_account, amount, debit_slot, credit_slot, kind, state, \
                 reason, currency, decided_at) \
               VALUES (:credited, :a, :b, 30, :slot_a, :slot_b, 0, 3, 16, 'SGD', now())",
@@ -185,6 +185,46 @@ pub const ALL: &[Breach] = &[
         sql: "DELETE FROM outbox WHERE transfer_id = :open",
         broken: &[Invariant::SagasInTime],
         says: "no message drives it",
+    },
+    Breach {
+        name: "message_about_a_held_transfer_is_caught",
+        shard: 1,
+        sql: "INSERT INTO outbox (transfer_id, slot, next_attempt_at, trace_id, parent_id) \
+              VALUES (:held, :slot_a, now(), gen_random_uuid(), 1)",
+        broken: &[Invariant::SagasInTime],
+        says: "is held by its client, and a message drives it",
+    },
+    Breach {
+        name: "reservation_that_does_not_expire_is_caught",
+        shard: 1,
+        sql: "UPDATE reservations SET expires_at = now() - interval '1 hour' WHERE transfer_id = :held",
+        broken: &[Invariant::SagasInTime],
+        says: "has been due to expire since",
+    },
+    Breach {
+        name: "commit_of_an_expired_transfer_is_caught",
+        shard: 1,
+        sql: "INSERT INTO idempotency (slot, key_hash, fingerprint, transfer_id, recorded_at) \
+              VALUES (:slot_a, gen_random_uuid(), gen_random_uuid(), :lapsed, now())",
+        broken: &[Invariant::OneEffectPerKey],
+        says: "was committed and released",
+    },
+    Breach {
+        name: "second_commit_is_caught",
+        shard: 1,
+        sql: "INSERT INTO idempotency (slot, key_hash, fingerprint, transfer_id, recorded_at) \
+              VALUES (:slot_a, gen_random_uuid(), gen_random_uuid(), :held, now()), \
+                     (:slot_a, gen_random_uuid(), gen_random_uuid(), :held, now())",
+        broken: &[Invariant::OneEffectPerKey],
+        says: "was reserved and committed with 3 keys",
+    },
+    Breach {
+        name: "refused_commit_of_a_plain_transfer_is_caught",
+        shard: 1,
+        sql: "INSERT INTO idempotency (slot, key_hash, fingerprint, transfer_id, rejection, recorded_at) \
+              VALUES (:slot_a, gen_random_uuid(), gen_random_uuid(), :posted, 4, now())",
+        broken: &[Invariant::KeysLeadSomewhere, Invariant::OneEffectPerKey],
+        says: "its key says rejection 4",
     },
     Breach {
         name: "orphan_key_is_caught",
@@ -309,7 +349,7 @@ pub fn report_counts_what_was_looked_at(databases: Arc<Databases>) -> Result<()>
             (Invariant::CreditsPaired, Some(2), 2),
             (Invariant::ReleasesDecided, Some(1), 1),
             (Invariant::RefusalsFollowed, Some(2), 1),
-            (Invariant::SagasInTime, Some(1), 2),
+            (Invariant::SagasInTime, Some(1), 3),
             (Invariant::OneOwner, None, 4096),
             (Invariant::AccountsInPlace, Some(1), 3),
         ];

@@ -8,6 +8,8 @@
 //! | released | refused, 7 given back | the refusal |
 //! | rejected | 5000 | |
 //! | open | a has 20 reserved | nothing yet |
+//! | held | a has 5 reserved by its client, who tried to commit more | |
+//! | lapsed | 9 had been reserved by its client, and expired | |
 //! | credited | a has 30 reserved | b +30 |
 //! | withdrawal | | b -10 |
 
@@ -27,7 +29,7 @@ const TOPOLOGY: &str = r#"{
 
 const SHARD_1: &str = "
     INSERT INTO accounts (id, slot, user_id, name, currency, balance, reserved, entry_count, status, created_at) VALUES
-        (:a, :slot_a, 'anna', 'current', 'SGD', 850, 50, 3, 0, now()),
+        (:a, :slot_a, 'anna', 'current', 'SGD', 850, 55, 3, 0, now()),
         (:a2, :slot_a, 'anna', 'savings', 'SGD', 100, 0, 1, 0, now()),
         (:empty, :slot_a, 'anna', 'empty', 'SGD', 0, 0, 0, 0, now());
     INSERT INTO transfers (id, debit_account, credit_account, amount, debit_entry, debit_balance, credit_entry,
@@ -41,12 +43,19 @@ const SHARD_1: &str = "
         created_at, void_after) VALUES
         (:open, :slot_a, 0, :a, 'anna', :b, 20, 'SGD', now(), now() + interval '1 hour'),
         (:credited, :slot_a, 0, :a, 'anna', :b, 30, 'SGD', now(), now() + interval '1 hour');
+    INSERT INTO reservations (transfer_id, slot, state, debit_account, debit_user, credit_account, amount, currency,
+        created_at, void_after, amount_reserved, expires_at) VALUES
+        (:held, :slot_a, 2, :a, 'anna', :b, 5, 'SGD', now(), now(), 5, now() + interval '1 hour');
+    INSERT INTO transfers (id, debit_account, credit_account, amount, debit_slot, credit_slot, kind, state, reason,
+        currency, decided_at, amount_reserved, expires_at) VALUES
+        (:lapsed, :a, :b, 9, :slot_a, :slot_b, 0, 3, 18, 'SGD', now(), 9, now());
     INSERT INTO outbox (transfer_id, slot, next_attempt_at, trace_id, parent_id) VALUES
         (:open, :slot_a, now(), gen_random_uuid(), 1), (:credited, :slot_a, now(), gen_random_uuid(), 1);
     INSERT INTO idempotency (slot, key_hash, fingerprint, transfer_id, account_id, rejection, recorded_at)
         SELECT :slot_a, gen_random_uuid(), gen_random_uuid(), transfer, account, rejection::smallint, now() FROM (VALUES
             (:deposit::uuid, NULL::bigint, NULL::integer), (:local, NULL, NULL), (:posted, NULL, NULL),
-            (:released, NULL, NULL), (:rejected, NULL, 2), (:open, NULL, NULL), (:credited, NULL, NULL),
+            (:released, NULL, NULL), (:rejected, NULL, 2), (:open, NULL, NULL), (:held, NULL, NULL), (:held, NULL, 4),
+            (:lapsed, NULL, NULL), (:lapsed, NULL, 11), (:credited, NULL, NULL),
             (NULL, :a, NULL), (NULL, NULL, 13)) AS key (transfer, account, rejection);
     INSERT INTO external VALUES (0, 'SGD', -1000);
     INSERT INTO clearing VALUES (0, 2, 'SGD', 20), (1, 2, 'SGD', 30)";
@@ -89,7 +98,8 @@ impl Seed {
             ("a", anna.to_string()),
             ("b", ben.to_string()),
         ];
-        let transfers = ["deposit", "local", "posted", "released", "rejected", "open", "credited", "new"];
+        let transfers =
+            ["deposit", "local", "posted", "released", "rejected", "open", "credited", "new", "held", "lapsed"];
         let ids = transfers.into_iter().zip(1u64..).map(|(name, number)| (name, transfer_id(anna, number)));
         names.extend(ids.chain([("withdrawal", transfer_id(ben, 1))]).map(|(name, id)| (name, format!("'{id}'"))));
         Ok(Seed { topology, anna, ben, names })

@@ -15,10 +15,12 @@ use crate::outcome::Outcome;
 use crate::output::{print, print_json, table};
 use crate::shards::{Shards, ShardsOption, end_with};
 
-const OPEN: &str = "SELECT open.transfer_id, extract(epoch FROM now() - open.created_at)::float8, state, debit_account, \
+/// What a client holds (state 2) is no saga yet.
+const OPEN: &str = "SELECT open.transfer_id, extract(epoch FROM now() - coalesce(committed_at, created_at))::float8, state, debit_account, \
      credit_account, amount, currency, attempts, last_error, next_attempt_at, void_after \
      FROM reservations AS open LEFT JOIN outbox USING (transfer_id) \
-     WHERE open.created_at <= now() - interval '1 second' * $1 ORDER BY open.created_at, open.transfer_id LIMIT $2";
+     WHERE state <> 2 AND coalesce(committed_at, created_at) <= now() - interval '1 second' * $1 \
+     ORDER BY coalesce(committed_at, created_at), open.transfer_id LIMIT $2";
 
 /// Show open transfers between shards, the oldest first; exit status 1 if a shard cannot be read
 #[derive(Debug, clap::Args)]
@@ -84,7 +86,7 @@ fn saga(shards: &Shards, shard: ShardId, row: &Row) -> Saga {
         transfer_id: row.get(0),
         age_seconds: row.get(1),
         state: match row.get::<_, i16>(2) {
-            0 => "reserved",
+            0 => "crediting",
             1 => "voiding",
             _ => "unknown",
         },

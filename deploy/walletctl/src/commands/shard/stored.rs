@@ -9,8 +9,9 @@ use crate::shards::ShardAt;
 /// Counting a hundred million accounts would take a minute, so a big table's size is PostgreSQL's own estimate.
 const STORED: &str = "SELECT CASE WHEN reltuples > 1000000 THEN reltuples::bigint ELSE (SELECT count(*) FROM accounts) END, \
      pg_database_size(current_database()), \
-     (SELECT extract(epoch FROM now() - min(created_at))::float8 FROM reservations), \
-     (SELECT count(*) FROM reservations) \
+     (SELECT extract(epoch FROM now() - min(coalesce(committed_at, created_at)))::float8 \
+         FROM outbox JOIN reservations USING (transfer_id)), \
+     (SELECT count(*) FROM outbox) \
      FROM pg_class WHERE oid = 'accounts'::regclass";
 
 /// The size of a shard.

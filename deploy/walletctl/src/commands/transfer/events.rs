@@ -9,12 +9,15 @@ use tokio_postgres::{Client, Row};
 
 const OPEN: &str = "SELECT open.created_at, open.slot, open.state, open.debit_account, open.debit_user, \
      open.credit_account, open.amount, open.currency, open.void_after, \
-     outbox.next_attempt_at, outbox.attempts, outbox.last_error, outbox.trace_id \
+     outbox.next_attempt_at, outbox.attempts, outbox.last_error, outbox.trace_id, open.expires_at, open.committed_at \
      FROM reservations AS open LEFT JOIN outbox USING (transfer_id) WHERE open.transfer_id = $1";
+/// The state of a reservation that waits for its client.
+const HELD: i16 = 2;
 const DECISION: &str = "SELECT decided_at, slot, decision, reason, credit_user, debit_shard \
      FROM inbox WHERE transfer_id = $1";
 const TERMINAL: &str = "SELECT created_at, decided_at, debit_slot, credit_slot, state, reason, amount, currency, \
-     debit_account, debit_entry, debit_balance, credit_account, credit_entry, credit_balance, kind \
+     debit_account, debit_entry, debit_balance, credit_account, credit_entry, credit_balance, kind, \
+     amount_reserved \
      FROM transfers WHERE id = $1";
 /// A key lies in the slot that the transfer's id names, so that not all have to be read.
 const KEY: &str = "SELECT recorded_at, slot, rejection FROM idempotency WHERE slot = $2 AND transfer_id = $1";
@@ -53,7 +56,8 @@ fn reserved(row: &Row) -> Vec<Event> {
     let (amount, currency, void_after): (i64, &str, Timestamp) = (row.get(6), row.get(7), row.get(8));
     let details = format!("{amount} {currency} of account {debit} ({user}) for account {credit}");
     let mut events = vec![event(row.get(0), slot, "reserved", details)];
-    let message = if row.get::<_, i16>(2) == 0 { "credit" } else { "void" };
+    let state: i16 = row.get(2);
+    let message = if state == 0 { "credit" } else { "void" };
     if let Some(next) = row.get::<_, Option<Timestamp>>(9) {
         let (attempts, error): (i32, Option<&str>) = (row.get(10), row.get(11));
         let error = error.map_or(String::new(), |error| format!(", last error: {error}"));
@@ -61,7 +65,16 @@ fn reserved(row: &Row) -> Vec<Event> {
         let details = format!("attempt {} to send {message}{error}; trace {}", attempts + 1, trace.simple());
         events.push(event(next, slot, "due", details));
     }
-    events.push(event(void_after, slot, "gives up", "sends void if there is no decision by then".to_owned()));
+    if let Some(committed) = row.get(14) {
+        events.push(event(committed, slot, "committed", "by its client".to_owned()));
+    }
+    match row.get::<_, Option<Timestamp>>(13).filter(|_| state == HELD) {
+        Some(expires) => events.push(event(expires, slot, "expires", "unless it is committed or released".to_owned())),
+        None => {
+            let gives_up = "sends void if there is no decision by then";
+            events.push(event(void_after, slot, "gives up", gives_up.to_owned()));
+        }
+    }
     events
 }
 
@@ -87,8 +100,10 @@ fn ended(row: &Row) -> Vec<Event> {
     let money = format!("{amount} {currency} from {from} to {to}");
     let mut events = Vec::new();
     // The debit account's shard has set the amount aside first; the other one only knows when that was.
-    if let (Some(created), None) = (created, &credit) {
-        events.push(event(created, debit_slot, "reserved", money.clone()));
+    if let (Some(created), true) = (created, credit.is_none() || row.get::<_, Option<i64>>(15).is_some()) {
+        let held =
+            row.get::<_, Option<i64>>(15).map_or(String::new(), |held| format!("; {held} set aside by its client"));
+        events.push(event(created, debit_slot, "reserved", format!("{money}{held}")));
     }
     let end = match row.get::<_, i16>(4) {
         2 => None,
