@@ -26,8 +26,20 @@ const MIGRATION_LOCK: i64 = 0x77_61_6c_6c_65_74;
 /// # Errors
 /// [`MigrationError`]; nothing is half done: each migration is one transaction.
 pub async fn run(client: &mut tokio_postgres::Client) -> Result<(), MigrationError> {
+    run_to(client, refinery::Target::Latest).await
+}
+
+/// Brings an empty database to an earlier version, as a wallet of then has left it: to try an upgrade.
+///
+/// # Errors
+/// [`MigrationError`].
+pub async fn run_until(client: &mut tokio_postgres::Client, version: i32) -> Result<(), MigrationError> {
+    run_to(client, refinery::Target::Version(version)).await
+}
+
+async fn run_to(client: &mut tokio_postgres::Client, target: refinery::Target) -> Result<(), MigrationError> {
     client.execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK]).await.map_err(MigrationError::Lock)?;
-    let ran = embedded::migrations::runner().run_async(client).await;
+    let ran = embedded::migrations::runner().set_target(target).run_async(client).await;
     client.execute("SELECT pg_advisory_unlock($1)", &[&MIGRATION_LOCK]).await.map_err(MigrationError::Lock)?;
     ran.map(drop).map_err(|error| MigrationError::Run(Box::new(error)))
 }
