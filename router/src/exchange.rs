@@ -102,7 +102,9 @@ impl<'a> Exchange<'a> {
             Operation::Read(_) => None,
         };
         let began = Instant::now();
-        let routed = self.app.directory.call(context, operation).await;
+        let calling = self.app.directory.call(context, operation);
+        let routed = runtime::crash!("crash::request_forwarded", during calling).await;
+        runtime::crash!("crash::answer_not_passed_on");
         let routed = routed.map_err(|error| match error {
             CallError::Unknown if key.as_ref().is_some_and(|key| key.is_repeat) => {
                 Refusal::new(ErrorCode::IdempotencyInFlight)

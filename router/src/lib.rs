@@ -14,6 +14,8 @@ pub mod cursor;
 pub mod docs;
 pub mod edge;
 pub mod exchange;
+#[cfg(feature = "faults")]
+pub mod faults;
 pub mod idempotency;
 pub mod json_body;
 pub mod keys_in_flight;

@@ -5,6 +5,8 @@
 
 pub mod config;
 mod dispatch;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod lane;
 mod metrics;
 mod node;

@@ -70,7 +70,10 @@ fn finish_decided(node: &Arc<Node>, origin: Origin, command: &Command, decided: 
             origin.reply(Answer::Rejected { rejection, transfer_id, replayed: false });
         }
         Decided::Account(account) => origin.reply(Answer::Account { account, replayed: false }),
-        Decided::Decision(decision) => origin.reply(Answer::Decision { decision, shard: node.shard }),
+        Decided::Decision(decision) => {
+            runtime::crash!("crash::credit_committed");
+            origin.reply(Answer::Decision { decision, shard: node.shard });
+        }
         Decided::AlreadySettled => {}
     }
 }

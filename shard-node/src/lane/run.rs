@@ -288,6 +288,7 @@ impl Lane {
             let trace = origin.context.trace;
             finish(&self.node, origin, &stamped.command, outcome);
             if let Some(reservation) = to_send.remove(&transfer_of(&stamped)) {
+                runtime::crash!("crash::reserve_committed");
                 deliver(&self.node, reservation, trace);
             }
         }

@@ -1,9 +1,10 @@
 //! The port for operators and orchestrators: `/healthz`, `/readyz`, `/metrics`.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,10 +112,15 @@ impl Admin {
 impl Service<Request<Incoming>> for Admin {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        ready(Ok(self.answer(request.method(), request.uri().path())))
+        #[cfg(feature = "faults")]
+        if crate::faults::concerns(request.uri().path()) {
+            return Box::pin(async { Ok(crate::faults::answer(request).await) });
+        }
+        let response = self.answer(request.method(), request.uri().path());
+        Box::pin(async { Ok(response) })
     }
 }
 

@@ -31,9 +31,12 @@ pub mod admin;
 pub mod body;
 pub mod cli;
 pub mod config;
+#[cfg(feature = "faults")]
+pub mod faults;
 pub mod in_flight;
 pub mod logging;
 pub mod metrics;
+mod points;
 mod process;
 pub mod run;
 pub mod serve;

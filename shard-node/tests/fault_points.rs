@@ -1,0 +1,63 @@
+//! The points in the code are those of the table, and the program that is released has none of them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// The names in `crash!("...")` and `bug!("...")` under a folder.
+fn names_in_code(folder: &Path, names: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("the sources are there") {
+        let path = entry.expect("the sources are there").path();
+        if path.is_dir() {
+            names_in_code(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("the sources can be read");
+            for start in ["crash!(\"", "bug!(\""] {
+                let after = text.split(start).skip(1);
+                names.extend(after.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+            }
+        }
+    }
+}
+
+/// The names in a table of points.
+fn names_in_table(registry: &Path) -> Vec<String> {
+    let text = fs::read_to_string(registry).expect("the table is there");
+    let quoted = text.split('"').skip(1).step_by(2);
+    quoted.filter(|text| is_name(text)).map(str::to_owned).collect()
+}
+
+fn is_name(text: &str) -> bool {
+    let rest = text.strip_prefix("crash::").or_else(|| text.strip_prefix("bug::"));
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+}
+
+#[test]
+fn each_point_of_the_table_stands_in_the_code_once_and_no_other_does() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for package in [here.to_owned(), here.join("../router")] {
+        let table = names_in_table(&package.join("src/faults/registry.rs"));
+        let mut code = Vec::new();
+        names_in_code(&package.join("src"), &mut code);
+        for names in [&table, &code] {
+            let unique: BTreeSet<&String> = names.iter().collect();
+            assert_eq!(unique.len(), names.len(), "a point is there twice: {names:?}");
+        }
+        let (table, code) = (table.iter().collect::<BTreeSet<_>>(), code.iter().collect::<BTreeSet<_>>());
+        assert_eq!(table, code, "{}", package.display());
+        assert!(!table.is_empty());
+    }
+}
+
+/// Not when the tests are built with the feature: then the program is not the one that is released.
+#[cfg(not(feature = "faults"))]
+#[test]
+fn ordinary_program_has_no_point() {
+    let program = fs::read(env!("CARGO_BIN_EXE_shard-node")).expect("the program is built");
+    let program = String::from_utf8_lossy(&program);
+    assert!(program.contains("/healthz"), "the search finds what is there");
+    let registry = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/faults/registry.rs");
+    for text in names_in_table(&registry).iter().map(String::as_str).chain(["crash::", "FAILPOINTS", "/faults"]) {
+        assert!(!program.contains(text), "{text} is in the ordinary program");
+    }
+}
