@@ -1,5 +1,6 @@
 //! The configuration of a shard-node; every key is in the commented example beside the manifest.
 
+pub use crate::reconcile::ReconcileConfig;
 use placement::{ShardId, Topology};
 use runtime::config::{AdminConfig, DrainConfig, Fields, Secret, ServeConfig};
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ pub struct Config {
     pub lanes: LanesConfig,
     /// Sending to other shards.
     pub saga: SagaConfig,
+    /// Comparing with other shards.
+    pub reconcile: ReconcileConfig,
     /// How long an idempotency key is kept after its transfer is terminal.
     pub key_retention: Duration,
     /// Stopping.
@@ -86,9 +89,10 @@ impl Config {
         let saga = SagaConfig {
             void_after: Duration::from_secs(fields.in_range("saga.void_after_seconds", 3_600, 1..=31_536_000)),
             retry_min: fields.millis("saga.retry_min_ms", 200, 10..=60_000),
-            retry_max: fields.millis("saga.retry_max_ms", 30_000, 10..=3_600_000),
+            retry_max: fields.millis("saga.retry_max_ms", 10_000, 10..=3_600_000),
             lease: fields.millis("saga.lease_ms", 3_000, 100..=600_000),
         };
+        let reconcile = ReconcileConfig::read(fields);
         let days = fields.in_range("idempotency.retention_days", 35_u64, 30..=3_650);
         let drain = DrainConfig::read(fields);
         Some(Config {
@@ -101,6 +105,7 @@ impl Config {
             topology: topology?,
             lanes,
             saga,
+            reconcile,
             key_retention: Duration::from_secs(days * 86_400),
             drain,
         })

@@ -3,6 +3,7 @@
 use crate::lane::{Origin, Task};
 use crate::node::Node;
 use crate::reads::{self, AccountQuestion};
+use crate::reconcile;
 use crate::saga::follow;
 use ledger::{
     AMOUNT_LIMIT, Command, EXPIRES_IN_SECONDS_MAX, NAME_CHARS_MAX, REFERENCE_CHARS_MAX, ReserveTransfer, check_line,
@@ -58,6 +59,10 @@ impl Dispatch {
             Read::Account { id, caller } => self.account(AccountQuestion { id, caller, replier }),
             Read::Transfer { id, wait_ms } => self.transfer(id, wait_ms, context, replier),
             Read::Map { known_version, wait_ms } => self.map(known_version, wait_ms, replier),
+            asked @ (Read::Pairing { .. } | Read::Clearing { .. }) => {
+                let time = Duration::from_millis(u64::from(context.remaining_ms));
+                reconcile::answer(&self.node, asked, time, replier);
+            }
             other => {
                 let time = Duration::from_millis(u64::from(context.remaining_ms));
                 reads::answer(&self.node, other, time, replier);

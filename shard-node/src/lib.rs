@@ -11,6 +11,7 @@ mod lane;
 mod metrics;
 mod node;
 mod reads;
+mod reconcile;
 mod saga;
 mod serve;
 mod start;

@@ -23,6 +23,8 @@ pub struct Node {
     pub pool: Pool,
     /// One connection for the outbox alone: no crowd of questions may keep open sagas waiting.
     pub outbox_pool: Pool,
+    /// Connections for comparing with other shards, one to ask and one to answer: no two shards wait for each other.
+    pub reconcile_pool: Pool,
     /// What the shard is and owns.
     pub standing: ArcSwap<Standing>,
     /// The same, as told to others.
@@ -59,7 +61,7 @@ impl Node {
     /// Puts the parts together.
     pub fn new(
         config: &Config,
-        (pool, outbox_pool): (Pool, Pool),
+        (pool, outbox_pool, reconcile_pool): (Pool, Pool, Pool),
         standing: Standing,
         lanes: Lanes,
         metrics: NodeMetrics,
@@ -70,6 +72,7 @@ impl Node {
             shard: config.shard,
             pool,
             outbox_pool,
+            reconcile_pool,
             map: watch::Sender::new(Arc::new(map_of(&standing))),
             standing: ArcSwap::from_pointee(standing),
             directory: Directory::start(&peers, config.cluster_secret.expose()),

@@ -5,6 +5,7 @@ use crate::dispatch::Dispatch;
 use crate::lane::{Lane, LaneSettings, Lanes};
 use crate::metrics::NodeMetrics;
 use crate::node::Node;
+use crate::reconcile::{self, ReconcileMetrics};
 use crate::serve::LinkService;
 use crate::store::{self, Standing, partitions};
 use crate::{reads, saga, upkeep};
@@ -32,9 +33,10 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<(), BoxError> {
     let listener = runtime::serve::bind(&config.internal)?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"))?;
     let node_metrics = NodeMetrics::new(&metrics)?;
+    let reconcile_metrics = ReconcileMetrics::new(&metrics)?;
     let Some(standing) = prepare(&config, &shutdown).await? else { return Ok(()) };
-    let pools =
-        (store::pool(&config.postgres)?, store::pool(&PostgresConfig { pool_size: 1, ..config.postgres.clone() })?);
+    let pool_of = |pool_size| store::pool(&PostgresConfig { pool_size, ..config.postgres.clone() });
+    let pools = (store::pool(&config.postgres)?, pool_of(1)?, pool_of(2)?);
     let (lanes, exits) = Lanes::new(config.lanes.count, config.lanes.queue_max);
     let node = Node::new(&config, pools, standing, lanes, node_metrics, shutdown.clone());
 
@@ -50,6 +52,7 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<(), BoxError> {
     tasks.spawn(upkeep::keep_partitions(node.clone()));
     tasks.spawn(upkeep::prune_keys(node.clone(), config.key_retention));
     tasks.spawn(upkeep::take_sums(node.clone()));
+    tasks.spawn(reconcile::run(node.clone(), config.reconcile.clone(), reconcile_metrics));
 
     let looking = node.clone();
     let admin = Admin::new(metrics, Arc::new(move || checks(&looking)), shutdown.clone()).start(&config.admin)?;

@@ -13,6 +13,7 @@ pub mod outbox;
 mod ownership;
 pub mod partitions;
 pub mod reading;
+pub mod reconcile;
 mod save;
 pub mod sums;
 mod times;
@@ -63,6 +64,13 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("outbox::VOID", outbox::VOID),
     ("outbox::NOTE_FAILURES", outbox::NOTE_FAILURES),
     ("expiry::DUE", expiry::DUE),
+    ("reconcile::LEAD", reconcile::LEAD),
+    ("reconcile::NOW", reconcile::NOW),
+    ("reconcile::SIDES", reconcile::SIDES),
+    ("reconcile::DECISIONS", reconcile::DECISIONS),
+    ("reconcile::ASKED", reconcile::ASKED),
+    ("reconcile::CLEARING", reconcile::CLEARING),
+    ("reconcile::LOOK_UP", reconcile::LOOK_UP),
     ("sums::OPEN_SAGAS", sums::OPEN_SAGAS),
     ("sums::CLEARING", sums::CLEARING),
     ("maintenance::PRUNE_KEYS", maintenance::PRUNE_KEYS),

@@ -1,0 +1,83 @@
+//! The reconciler: pairs this shard's open and recent transfers with those of its peers, and its clearing accounts with
+//! theirs. It only reads. What it finds is a metric, an alert and a log line; `walletctl verify` looks at everything
+//! there ever was.
+
+mod ask;
+mod clearing;
+mod config;
+mod halves;
+mod judge;
+mod known;
+mod metrics;
+mod pass;
+mod peers;
+mod serve;
+
+pub use config::ReconcileConfig;
+pub use metrics::ReconcileMetrics;
+pub use serve::answer;
+
+use crate::node::Node;
+use crate::serve::until;
+use crate::store::{ReadError, reconcile};
+use pass::{Memory, Pass};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A pass that takes longer than this hangs.
+const PASS_MAX: Duration = Duration::from_secs(45);
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// Compares at every interval, until the node stops. One replica of the shard does it; the others wait to take over.
+pub async fn run(node: Arc<Node>, config: ReconcileConfig, metrics: ReconcileMetrics) {
+    let mut reconciler = Reconciler { node, config, metrics, leading: None, memory: Memory::default() };
+    while !reconciler.node.shutdown.is_triggered() {
+        let began = Instant::now();
+        let turn = tokio::time::timeout(PASS_MAX, reconciler.turn()).await;
+        let failed = match turn {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("it hangs".to_owned()),
+        };
+        if let Some(error) = failed {
+            tracing::warn!(error, "a comparison with other shards broke off");
+            reconciler.leave();
+        }
+        let pause = reconciler.config.interval.saturating_sub(began.elapsed()).max(PAUSE_MIN);
+        until(&reconciler.node.shutdown, pause).await;
+    }
+    reconciler.leave();
+}
+
+struct Reconciler {
+    node: Arc<Node>,
+    config: ReconcileConfig,
+    metrics: ReconcileMetrics,
+    /// The connection that has the lead.
+    leading: Option<deadpool_postgres::Client>,
+    memory: Memory,
+}
+
+impl Reconciler {
+    async fn turn(&mut self) -> Result<(), ReadError> {
+        if self.leading.is_none() {
+            let client = self.node.reconcile_pool.get().await?;
+            if !reconcile::lead(&client).await? {
+                self.memory = Memory::default();
+                self.metrics.stand_by();
+                return Ok(());
+            }
+            self.leading = Some(client);
+        }
+        let Some(client) = &mut self.leading else { return Ok(()) };
+        let (node, config, metrics, memory) = (&*self.node, &self.config, &self.metrics, &mut self.memory);
+        Pass { node, config, metrics, client, memory }.run().await
+    }
+
+    /// The lead ends with the connection, which must not go back to the pool with it.
+    fn leave(&mut self) {
+        if let Some(client) = self.leading.take() {
+            drop(deadpool_postgres::Client::take(client));
+        }
+    }
+}

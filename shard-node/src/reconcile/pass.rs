@@ -1,0 +1,297 @@
+//! One comparison with all peers.
+
+use super::ask::{self, Unasked};
+use super::clearing::{self, Difference, books};
+use super::config::ReconcileConfig;
+use super::halves::{self, Half};
+use super::judge::{Part, drift};
+use super::known::{Known, Suspect};
+use super::metrics::ReconcileMetrics;
+use super::peers::Peers;
+use crate::node::Node;
+use crate::serve::until;
+use crate::store::ReadError;
+use crate::store::reconcile::{self, Reading, Wanted};
+use futures_util::future::join_all;
+use ledger::Timestamp;
+use placement::ShardId;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+use wire::pairing::{Halves, Settling};
+
+/// At least so much is read: what is compared of the clearing accounts lies in it, and some more.
+const COVERED_MIN: Duration = Duration::from_secs(60);
+/// A row may be visible so long after its time. Read again, so that none is missed.
+const OVERLAP: Duration = Duration::from_secs(30);
+/// A difference of clearing accounts counts if it is the same so many times, in the first look and later ones.
+const LOOKS: u32 = 3;
+const TRANSFERS_TOLD_MAX: usize = 10_000;
+
+/// What outlives a pass.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// What is wrong.
+    pub known: Known,
+    /// When the last pass that reached a peer began.
+    passed: HashMap<ShardId, Instant>,
+}
+
+/// What one pass works with.
+pub struct Pass<'a> {
+    /// The node.
+    pub node: &'a Node,
+    /// How much.
+    pub config: &'a ReconcileConfig,
+    /// What is shown.
+    pub metrics: &'a ReconcileMetrics,
+    /// The connection that has the lead.
+    pub client: &'a mut deadpool_postgres::Client,
+    /// What the passes before left.
+    pub memory: &'a mut Memory,
+}
+
+/// What one peer's answers came to.
+struct Compared {
+    suspects: Vec<Suspect>,
+    /// `None`: nothing follows from the accounts now.
+    difference: Option<Difference>,
+}
+
+/// This shard's rows, and when they were read.
+struct Own {
+    reading: Reading,
+    began: Instant,
+}
+
+impl Pass<'_> {
+    /// Compares everything recent with every peer that can be reached, and looks again at what seems wrong.
+    ///
+    /// # Errors
+    /// This shard's own database cannot be read.
+    pub async fn run(mut self) -> Result<(), ReadError> {
+        let peers = Peers::known_to(self.node);
+        let began = Instant::now();
+        let covered = self.covered(&peers);
+        let further = self.config.recent;
+        let own = self.read(Wanted { covered, transfers: self.config.transfers_max, further }).await?;
+        if !own.reading.is_whole {
+            tracing::warn!("more is open or was decided since the last pass than is compared at once");
+        }
+        let compared = self.compare(&own, &peers).await;
+        self.metrics.pass_seconds.observe(began.elapsed().as_secs_f64());
+        let (mut suspects, mut differences) = (Vec::from_iter(self.memory.known.suspects()), BTreeMap::new());
+        for (peer, compared) in compared {
+            suspects.extend(compared.suspects);
+            match compared.difference {
+                Some(difference) => drop(differences.insert(peer, difference)),
+                None => continue,
+            }
+            self.memory.passed.insert(peer, began);
+            self.metrics.succeeded(peer, jiff::Timestamp::now());
+        }
+        self.look_again(suspects, differences, &peers).await?;
+        self.memory.known.show(&peers.others(), self.metrics);
+        Ok(())
+    }
+
+    /// As far back as the last pass that reached every peer that can be reached now.
+    fn covered(&self, peers: &Peers) -> Duration {
+        let reached = peers
+            .others()
+            .into_iter()
+            .filter(|peer| peers.place(*peer).is_some_and(|(region, slot)| self.node.directory.reaches(region, slot)));
+        let since = reached.filter_map(|peer| self.memory.passed.get(&peer)).map(Instant::elapsed).max();
+        (since.unwrap_or_default() + OVERLAP).max(COVERED_MIN).min(self.config.recent)
+    }
+
+    async fn read(&mut self, wanted: Wanted) -> Result<Own, ReadError> {
+        let began = Instant::now();
+        Ok(Own { reading: reconcile::read(self.client, wanted).await?, began })
+    }
+
+    async fn compare(&self, own: &Own, peers: &Peers) -> Vec<(ShardId, Compared)> {
+        let mut by_peer: BTreeMap<ShardId, Vec<Half>> = BTreeMap::new();
+        for half in halves::of(&own.reading) {
+            // An unknown owner is one that cannot be reached either.
+            if let Some(peer) = peer_of(&half, peers)
+                && !(peer == self.node.shard && half.moved_nothing())
+            {
+                by_peer.entry(peer).or_default().push(half);
+            }
+        }
+        for other in peers.others() {
+            by_peer.entry(other).or_default();
+        }
+        let compared = by_peer.into_iter().map(|(peer, halves)| async move {
+            match self.compare_with(peer, halves, own, peers).await {
+                Ok(compared) => Some((peer, compared)),
+                Err(error) => {
+                    tracing::info!(%peer, error = &error as &dyn std::error::Error, "a peer was not compared with");
+                    None
+                }
+            }
+        });
+        join_all(compared).await.into_iter().flatten().collect()
+    }
+
+    async fn compare_with(
+        &self,
+        peer: ShardId,
+        halves: Vec<Half>,
+        own: &Own,
+        peers: &Peers,
+    ) -> Result<Compared, Unasked> {
+        // First, while this shard's reading is young.
+        let difference = match peer == self.node.shard {
+            true => None,
+            false => self.clearing_with(peer, own, peers).await?,
+        };
+        let ids: Vec<Uuid> = halves.iter().map(|half| half.id).collect();
+        let others = ask::look_up(self.node, self.client, peers, peer, &ids).await?;
+        self.metrics.compared(peer, ids.len());
+        let wrong = halves.iter().zip(&others).filter(|(half, other)| judged(half.part, &half.halves, other).is_some());
+        let suspects = wrong.map(|(half, _)| Suspect { id: half.id, peer, part: half.part });
+        Ok(Compared { suspects: suspects.take(TRANSFERS_TOLD_MAX).collect(), difference })
+    }
+
+    /// `None`: nothing follows from the accounts now.
+    async fn clearing_with(&self, peer: ShardId, own: &Own, peers: &Peers) -> Result<Option<Difference>, Unasked> {
+        let number = i32::from(peer.get());
+        let as_of = Timestamp(own.reading.now.0 - micros(clearing::AGE));
+        let mine = books(&own.reading, as_of, number, |account| peers.of_account(account) == Some(peer));
+        let theirs = ask::clearing(self.node, peers, peer, own.began.elapsed()).await?;
+        // How far apart the two moments are is not known better than this.
+        if own.began.elapsed() > clearing::SLACK || !mine.is_whole || !theirs.is_whole {
+            tracing::info!(%peer, ours = mine.is_whole, theirs = theirs.is_whole, "clearing cannot be compared now");
+            return Ok(None);
+        }
+        let there = self.credited(peer, &mine.settling, peers).await?;
+        let here = self.credited(self.node.shard, &theirs.settling, peers).await?;
+        Ok(Some(clearing::difference(&mine, &theirs, &there, &here)))
+    }
+
+    /// When transfers were credited on a shard, as far as they were.
+    async fn credited(
+        &self,
+        shard: ShardId,
+        settling: &[Settling],
+        peers: &Peers,
+    ) -> Result<HashMap<Uuid, Timestamp>, Unasked> {
+        let ids: Vec<Uuid> = settling.iter().map(|transfer| transfer.id).collect();
+        let found = ask::look_up(self.node, self.client, peers, shard, &ids).await?;
+        let credited = ids.iter().zip(&found).filter_map(|(id, halves)| Some((*id, credited_at(halves)?)));
+        Ok(credited.collect())
+    }
+
+    /// A transfer that looks wrong twice is wrong, and a difference that is the same each time.
+    async fn look_again(
+        &mut self,
+        suspects: Vec<Suspect>,
+        mut differences: BTreeMap<ShardId, Difference>,
+        peers: &Peers,
+    ) -> Result<(), ReadError> {
+        self.settle_certain(&mut differences);
+        if !suspects.is_empty() || !differences.is_empty() {
+            until(&self.node.shutdown, self.config.confirm_after).await;
+        }
+        self.judge_again(suspects, peers).await;
+        for look in 1..LOOKS {
+            if differences.is_empty() {
+                return Ok(());
+            }
+            if look > 1 {
+                until(&self.node.shutdown, self.config.confirm_after).await;
+            }
+            let own = self.read(Wanted { covered: COVERED_MIN, transfers: 0, further: COVERED_MIN }).await?;
+            for (peer, before) in std::mem::take(&mut differences) {
+                match self.clearing_with(peer, &own, peers).await {
+                    Ok(Some(now)) => {
+                        let is_nothing = now.is_empty();
+                        let same = now.into_iter().filter(|(currency, amount)| before.get(currency) == Some(amount));
+                        let same: Difference = same.collect();
+                        // One that changes from look to look is not certain; the next pass looks afresh.
+                        if is_nothing || !same.is_empty() {
+                            differences.insert(peer, same);
+                        }
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::info!(%peer, error = &error as &dyn std::error::Error, "a peer was not asked again");
+                    }
+                }
+            }
+            self.settle_certain(&mut differences);
+        }
+        for (peer, difference) in &differences {
+            self.memory.known.compared(*peer, difference, &self.node.metrics.violations);
+        }
+        Ok(())
+    }
+
+    /// No difference needs no second look, nor does one that was reported before.
+    fn settle_certain(&mut self, differences: &mut BTreeMap<ShardId, Difference>) {
+        differences.retain(|peer, difference| {
+            let is_certain = difference.is_empty() || *difference == self.memory.known.clearing_with(*peer);
+            if is_certain {
+                self.memory.known.compared(*peer, difference, &self.node.metrics.violations);
+            }
+            !is_certain
+        });
+    }
+
+    async fn judge_again(&mut self, mut suspects: Vec<Suspect>, peers: &Peers) {
+        suspects.sort_unstable();
+        suspects.dedup();
+        let mut by_peer: BTreeMap<ShardId, Vec<Suspect>> = BTreeMap::new();
+        for suspect in suspects {
+            by_peer.entry(suspect.peer).or_default().push(suspect);
+        }
+        for (peer, suspects) in by_peer {
+            let ids: Vec<Uuid> = suspects.iter().map(|suspect| suspect.id).collect();
+            let found = async {
+                let mine = ask::look_up(self.node, self.client, peers, self.node.shard, &ids).await?;
+                let others = ask::look_up(self.node, self.client, peers, peer, &ids).await?;
+                Ok::<_, Unasked>((mine, others))
+            };
+            match found.await {
+                Ok((mine, others)) => {
+                    for (suspect, (mine, other)) in suspects.into_iter().zip(mine.iter().zip(&others)) {
+                        let wrong = judged(suspect.part, mine, other);
+                        self.memory.known.judged(suspect, wrong, &self.node.metrics.violations);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%peer, error = &error as &dyn std::error::Error, "a suspicion was not looked at again");
+                }
+            }
+        }
+    }
+}
+
+/// The shard that has the other half; `None` if it is unknown, or if there can be no other half.
+fn peer_of(half: &Half, peers: &Peers) -> Option<ShardId> {
+    let named = peers.of_account(half.other_account());
+    match half.part {
+        Part::Debit => named,
+        // A decision alone names no account, but its transfer's id tells where the debit account is.
+        Part::Credit => named.or_else(|| peers.of_transfer(half.id)),
+    }
+}
+
+/// This shard's halves were read before the other's.
+fn judged(part: Part, mine: &Halves, other: &Halves) -> Option<String> {
+    match part {
+        Part::Debit => drift(part, mine, other),
+        Part::Credit => drift(part, other, mine),
+    }
+}
+
+fn credited_at(halves: &Halves) -> Option<Timestamp> {
+    let decided = halves.decision.filter(|decision| decision.is_credited).map(|decision| decision.decided_at);
+    decided.or_else(|| halves.terminal.as_ref().filter(|ended| ended.has_credit).map(|ended| ended.decided_at))
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
