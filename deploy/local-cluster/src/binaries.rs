@@ -26,41 +26,75 @@ struct Build {
     workspace: PathBuf,
     /// `target/<profile>`.
     output: PathBuf,
+    set: Set,
+}
+
+/// Which programs are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Set {
+    /// Those that are released.
+    Ordinary,
+    /// Those with the feature `faults`: crash points and planted bugs.
+    Faults,
+}
+
+impl Set {
+    fn programs(self) -> [&'static str; 2] {
+        match self {
+            Self::Ordinary => ["router", "shard-node"],
+            Self::Faults => ["router-faults", "shard-node-faults"],
+        }
+    }
+
+    fn build_arguments(self) -> Vec<&'static str> {
+        let [router, shard_node] = self.programs();
+        let packages: &[&str] = match self {
+            Self::Ordinary => &[],
+            Self::Faults => &["-p", "router", "-p", "shard-node", "--features", "router/faults,shard-node/faults"],
+        };
+        [&["build"], packages, &["--bin", router, "--bin", shard_node]].concat()
+    }
 }
 
 impl Binaries {
     /// Finds both programs. Under `cargo run` and `cargo test` they are built first, with the profile of the running
-    /// program; `quiet` hides the compiler's progress. Otherwise they are taken from beside the running program, then
+    /// program; `quiet` hides the compiler's progress, and `faults` asks for those with the feature `faults` where the
+    /// checkout has them. Otherwise they are taken from beside the running program, then
     /// from `PATH`, and built only if they are in neither.
     ///
     /// # Errors
     /// The build failed, or the programs are nowhere.
-    pub async fn find(quiet: bool, progress: &mut dyn FnMut(Event)) -> Result<Self> {
+    pub async fn find(quiet: bool, faults: bool, progress: &mut dyn FnMut(Event)) -> Result<Self> {
         // Tests start many clusters in one program; one build serves them all.
-        static FOUND: OnceCell<Binaries> = OnceCell::const_new();
-        FOUND.get_or_try_init(|| Self::find_or_build(quiet, progress)).await.cloned()
+        static ORDINARY: OnceCell<Binaries> = OnceCell::const_new();
+        static FAULTS: OnceCell<Binaries> = OnceCell::const_new();
+        let (found, set) = if faults { (&FAULTS, Set::Faults) } else { (&ORDINARY, Set::Ordinary) };
+        found.get_or_try_init(|| Self::find_or_build(quiet, set, progress)).await.cloned()
     }
 
-    async fn find_or_build(quiet: bool, progress: &mut dyn FnMut(Event)) -> Result<Self> {
+    async fn find_or_build(quiet: bool, set: Set, progress: &mut dyn FnMut(Event)) -> Result<Self> {
         let executable = std::env::current_exe().context("cannot tell which program is running")?;
         let beside = output_directory(&executable);
         let under_cargo = std::env::var_os("CARGO").is_some();
-        if let (false, Some(found)) = (under_cargo, Self::without_build(&beside)) {
+        if let (false, Some(found)) = (under_cargo, Self::without_build(&beside, set)) {
             return Ok(found);
         }
-        if let Some(build) = Build::for_output(&beside) {
+        let build = Build::for_output(&beside, set);
+        let set = build.as_ref().map_or(set, |build| build.set);
+        if let Some(build) = build {
             progress(Event::Building);
             let began = Instant::now();
             build.run(quiet).await?;
             progress(Event::Built { took: began.elapsed() });
         }
-        Self::without_build(&beside)
-            .with_context(|| format!("router and shard-node are neither in {} nor in PATH", beside.display()))
+        Self::without_build(&beside, set).with_context(|| {
+            format!("{} are neither in {} nor in PATH", set.programs().join(" and "), beside.display())
+        })
     }
 
     /// Finds both programs without building: for a look at what is there.
     pub fn look() -> Option<Self> {
-        Self::without_build(&output_directory(&std::env::current_exe().ok()?))
+        Self::without_build(&output_directory(&std::env::current_exe().ok()?), Set::Ordinary)
     }
 
     /// A stand-in where only the shape of a cluster matters.
@@ -68,9 +102,10 @@ impl Binaries {
         Self { router: PathBuf::new(), shard_node: PathBuf::new() }
     }
 
-    fn without_build(beside: &Path) -> Option<Self> {
+    fn without_build(beside: &Path, set: Set) -> Option<Self> {
         let find = |name: &str| Some(beside.join(name)).filter(|path| is_program(path)).or_else(|| on_path(name));
-        Some(Self { router: find("router")?, shard_node: find("shard-node")? })
+        let [router, shard_node] = set.programs();
+        Some(Self { router: find(router)?, shard_node: find(shard_node)? })
     }
 }
 
@@ -84,17 +119,18 @@ fn output_directory(executable: &Path) -> PathBuf {
 }
 
 impl Build {
-    fn for_output(output: &Path) -> Option<Self> {
+    fn for_output(output: &Path, set: Set) -> Option<Self> {
         let named = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
         let starts = named.iter().map(PathBuf::as_path).chain([output]);
         let workspace = starts.flat_map(Path::ancestors).find(|directory| is_our_workspace(directory))?.to_owned();
         let cargo = std::env::var_os("CARGO").map(PathBuf::from).or_else(|| on_path("cargo"))?;
-        Some(Self { cargo, workspace, output: output.to_owned() })
+        let set = if has_fault_programs(&workspace) { set } else { Set::Ordinary };
+        Some(Self { cargo, workspace, output: output.to_owned(), set })
     }
 
     async fn run(&self, quiet: bool) -> Result<()> {
         let mut command = tokio::process::Command::new(&self.cargo);
-        command.args(["build", "--bin", "router", "--bin", "shard-node"]).args(self.profile_arguments());
+        command.args(self.set.build_arguments()).args(self.profile_arguments());
         if let Some(target) = self.output.parent() {
             command.arg("--target-dir").arg(target);
         }
@@ -107,7 +143,7 @@ impl Build {
         command.current_dir(&self.workspace).stdin(Stdio::null()).stdout(Stdio::null());
         let status = command.status().await.context("cannot run cargo")?;
         if !status.success() {
-            bail!("the build of router and shard-node failed in {}", self.workspace.display());
+            bail!("the build of {} failed in {}", self.set.programs().join(" and "), self.workspace.display());
         }
         Ok(())
     }
@@ -123,6 +159,14 @@ impl Build {
 
 fn is_our_workspace(directory: &Path) -> bool {
     directory.join("shard-node/Cargo.toml").exists() && directory.join("router/Cargo.toml").exists()
+}
+
+fn has_fault_programs(workspace: &Path) -> bool {
+    let [router, shard_node] = Set::Faults.programs();
+    [("router", router), ("shard-node", shard_node)].into_iter().all(|(package, program)| {
+        let manifest = std::fs::read_to_string(workspace.join(package).join("Cargo.toml"));
+        manifest.is_ok_and(|manifest| manifest.contains(&format!("\"{program}\"")))
+    })
 }
 
 /// Cargo tells a program about its own package; a build script that reads such a variable would be run again.
@@ -142,7 +186,12 @@ mod tests {
 
     #[test]
     fn build_has_the_profile_of_the_running_program() {
-        let build = |output: &str| Build { cargo: "cargo".into(), workspace: "/w".into(), output: output.into() };
+        let build = |output: &str| Build {
+            cargo: "cargo".into(),
+            workspace: "/w".into(),
+            output: output.into(),
+            set: Set::Ordinary,
+        };
         assert!(build("/w/target/debug").profile_arguments().is_empty());
         assert_eq!(build("/w/target/release").profile_arguments(), ["--release"]);
         assert_eq!(build("/w/target/bench").profile_arguments(), ["--profile", "bench"]);

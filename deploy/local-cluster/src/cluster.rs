@@ -1,6 +1,6 @@
 //! A cluster that was started, by this program or an earlier one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ use crate::secrets::Secrets;
 use crate::service_user::ServiceUser;
 use crate::spec::Lifetime;
 use crate::state::State;
-use crate::{postgres, redis_server, stop};
+use crate::{disk, postgres, redis_server, stop, wrong_clock};
 
 /// How long a signalled process is waited for where the signal is sure to end it.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +36,10 @@ pub struct Cluster {
     pub(crate) owns: bool,
     pub(crate) state: Mutex<State>,
     pub(crate) children: Mutex<HashMap<ProcessName, Child>>,
+    /// Variables that some processes get beyond those of their kind.
+    pub(crate) extra_env: Mutex<HashMap<ProcessName, BTreeMap<String, String>>>,
+    /// The PostgreSQL servers that wait for their standby before they acknowledge a commit.
+    pub(crate) synchronous: Mutex<BTreeSet<ProcessName>>,
     /// Present if all is deleted in the end.
     pub(crate) scratch: Option<Watchdog>,
     /// Keeps other programs out of the data directory.
@@ -59,6 +63,8 @@ impl Cluster {
             owns: false,
             state: Mutex::new(state),
             children: Mutex::default(),
+            extra_env: Mutex::default(),
+            synchronous: Mutex::default(),
             scratch: None,
             _claim: None,
         }))
@@ -119,8 +125,7 @@ impl Cluster {
     /// # Errors
     /// There is no such shard.
     pub fn shard_postgres_url(&self, shard: u16) -> Result<String> {
-        let address = self.process(&ProcessName::Postgres { shard })?.address;
-        Ok(postgres_url(address, "wallet", "wallet", &self.secrets.postgres_wallet))
+        Ok(postgres_url(&self.servers(shard)?, "wallet", "wallet", &self.secrets.postgres_wallet))
     }
 
     /// As [`Self::shard_postgres_url`], for PostgreSQL's superuser in the database `postgres`.
@@ -128,8 +133,14 @@ impl Cluster {
     /// # Errors
     /// There is no such shard.
     pub fn shard_superuser_url(&self, shard: u16) -> Result<String> {
-        let address = self.process(&ProcessName::Postgres { shard })?.address;
-        Ok(postgres_url(address, "postgres", "postgres", &self.secrets.postgres_superuser))
+        Ok(postgres_url(&self.servers(shard)?, "postgres", "postgres", &self.secrets.postgres_superuser))
+    }
+
+    fn servers(&self, shard: u16) -> Result<Vec<SocketAddr>> {
+        let state = self.locked_state();
+        let servers: Vec<SocketAddr> = state.servers(shard).map(|server| server.address).collect();
+        ensure!(!servers.is_empty(), "this cluster has no shard {shard}");
+        Ok(servers)
     }
 
     /// The address of a region's Redis, as `redis://127.0.0.1:8580/`.
@@ -181,14 +192,55 @@ impl Cluster {
         Ok(())
     }
 
+    /// Sends a signal to a process and all that belong to it: to a PostgreSQL's back-ends too. After `SIGKILL` it waits
+    /// until all are gone. One that does not run is left alone.
+    ///
+    /// # Errors
+    /// There is no such process, or it does not end.
+    pub async fn signal_all(&self, name: &ProcessName, signal: Signal) -> Result<()> {
+        let process = self.process(name)?;
+        let mut targets: Vec<ProcessIdentity> = process.identity.into_iter().collect();
+        if name.role() == Role::Postgres {
+            targets.extend(crate::identity::working_in(&self.data_dir.server_files(name)));
+        }
+        for target in &targets {
+            target.signal(signal)?;
+        }
+        if signal == Signal::SIGKILL {
+            for target in &targets {
+                ensure!(target.gone(END_TIMEOUT).await, "process {} of {name} did not end after {signal}", target.pid);
+            }
+            self.backends_gone(name).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops a process gracefully, at last by force. One that does not run is left alone.
+    ///
+    /// # Errors
+    /// There is no such process, or it does not end.
+    pub async fn stop_one(&self, name: &ProcessName) -> Result<()> {
+        stop::stop(&self.process(name)?).await?;
+        self.backends_gone(name).await
+    }
+
+    /// Sets variables that a process gets from its next start on, beyond those of its kind; none takes them back.
+    pub fn set_environment(&self, name: &ProcessName, variables: BTreeMap<String, String>) {
+        let mut all = self.extra_env.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(name.clone(), variables);
+    }
+
+    pub(crate) fn extra_environment(&self, name: &ProcessName) -> BTreeMap<String, String> {
+        let all = self.extra_env.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(name).cloned().unwrap_or_default()
+    }
+
     /// Stops a process gracefully if it runs, starts it again and waits until it is ready.
     ///
     /// # Errors
     /// There is no such process, or it does not stop, start, or get ready; then the message has the end of its log.
     pub async fn restart(&self, name: &ProcessName) -> Result<()> {
-        let process = self.process(name)?;
-        stop::stop(&process).await?;
-        self.backends_gone(name).await?;
+        self.stop_one(name).await?;
         self.launch(name).await?;
         self.wait_until_ready(name).await
     }
@@ -227,11 +279,16 @@ impl Drop for Cluster {
         if self.owns && self.lifetime == Lifetime::WithThisProgram {
             stop::end_all_now(&self.processes());
         }
+        if self.owns {
+            let ended = self.processes().into_iter().filter(|process| !process.is_alive());
+            ended.filter_map(|process| process.identity).for_each(|identity| wrong_clock::remove_remains(identity.pid));
+        }
         if self.scratch.is_some() {
             let processes = self.processes();
             for process in processes.iter().filter(|process| process.name.role() == Role::Postgres) {
                 postgres::release_shared_memory(&self.data_dir.server_files(&process.name));
             }
+            disk::unmount_all(&self.data_dir);
             // The watchdog, dropped after this, tries again.
             drop(self.data_dir.delete());
         }

@@ -34,26 +34,26 @@ pub(crate) fn write(data_dir: &DataDir, state: &State, secrets: &Secrets) -> Res
 fn router(state: &State, secrets: &Secrets, process: &Process) -> Result<Value> {
     let redis = state.process(&ProcessName::Redis { region: process.region.clone() })?;
     let nodes = state.processes.iter().filter(|other| other.name.role() == Role::ShardNode);
-    let seeds: Vec<String> = nodes.map(|node| node.address.to_string()).collect();
+    let seeds: Vec<String> = nodes.map(|node| state.advertised(node).to_string()).collect();
     Ok(json!({
         "region": process.region,
         "http": {"bind": process.address},
         "admin": {"bind": admin(process)?},
-        "redis": {"url": format!("redis://{}/", redis.address)},
+        "redis": {"url": format!("redis://{}/", state.advertised(redis))},
         "cluster": {"secret": secrets.cluster, "seeds": seeds},
     }))
 }
 
 fn shard_node(data_dir: &DataDir, state: &State, secrets: &Secrets, process: &Process) -> Result<Value> {
     let shard = process.name.shard().context("a shard-node has a shard")?;
-    let postgres = state.process(&ProcessName::Postgres { shard })?.address;
+    let postgres: Vec<SocketAddr> = state.servers(shard).map(|server| state.advertised(server)).collect();
     Ok(json!({
         "shard": shard,
         "replica": process.name.replica(),
         "internal": {"bind": process.address},
         "admin": {"bind": admin(process)?},
         "postgres": {
-            "url": postgres_url(postgres, "wallet", "wallet", &secrets.postgres_wallet),
+            "url": postgres_url(&postgres, "wallet", "wallet", &secrets.postgres_wallet),
             // Each connection is a process of PostgreSQL's, and all shards share one machine here.
             "pool_size": 2,
         },
@@ -66,9 +66,12 @@ fn admin(process: &Process) -> Result<SocketAddr> {
     process.admin_address.with_context(|| format!("{} has no admin address", process.name))
 }
 
-/// Connection parameters in libpq's form.
-pub(crate) fn postgres_url(address: SocketAddr, user: &str, database: &str, password: &str) -> String {
-    format!("host={} port={} user={user} dbname={database} password={password}", address.ip(), address.port())
+/// Connection parameters in libpq's form. Of several servers the one is meant that takes writes.
+pub(crate) fn postgres_url(servers: &[SocketAddr], user: &str, database: &str, password: &str) -> String {
+    let listed = |part: fn(&SocketAddr) -> String| servers.iter().map(part).collect::<Vec<_>>().join(",");
+    let (hosts, ports) = (listed(|server| server.ip().to_string()), listed(|server| server.port().to_string()));
+    let which = if servers.len() > 1 { " target_session_attrs=read-write" } else { "" };
+    format!("host={hosts} port={ports} user={user} dbname={database} password={password}{which}")
 }
 
 /// Sessions survive a restart; otherwise Redis keeps to itself.
@@ -120,7 +123,8 @@ pub(crate) fn postgres(address: SocketAddr, cluster_name: &str, overrides: &BTre
 pub(crate) fn topology(state: &State) -> Result<Topology> {
     let coded = (RegionCode::MIN.get()..).zip(&state.regions);
     let regions = coded.map(|(code, name)| Ok(Region { name: name.clone(), code: RegionCode::try_from(code)? }));
-    let postgres = state.processes.iter().filter(|process| process.name.role() == Role::Postgres);
+    let is_shards_first = |process: &&Process| process.name.role() == Role::Postgres && process.name.replica() == 0;
+    let postgres = state.processes.iter().filter(is_shards_first);
     let topology = Topology {
         version: 1,
         currencies: state.currencies.clone(),
@@ -136,7 +140,8 @@ fn shard(state: &State, postgres: &Process) -> Result<Shard> {
     const WEIGHT: u32 = 100;
     let id = postgres.name.shard().context("a PostgreSQL has a shard")?;
     let nodes = state.processes.iter().filter(|process| process.name.role() == Role::ShardNode);
-    let addresses = nodes.filter(|node| node.name.shard() == Some(id)).map(|node| node.address.to_string()).collect();
+    let addresses = nodes.filter(|node| node.name.shard() == Some(id));
+    let addresses = addresses.map(|node| state.advertised(node).to_string()).collect();
     let (id, region) = (ShardId::try_from(id)?, postgres.region.clone());
     Ok(Shard { id, region, weight: WEIGHT, state: ShardState::Active, addresses })
 }
@@ -159,6 +164,34 @@ mod tests {
         assert_eq!(config["cluster"]["seeds"].as_array().unwrap().len(), 4);
         let text = toml::to_string(&config).unwrap();
         assert!(text.contains("bind = \"127.0.0.1:8081\""), "{text}");
+    }
+
+    #[test]
+    fn advertised_addresses_are_what_the_others_are_told() {
+        let mut state = usual_state();
+        let proxies = [("shard-node-1", 1), ("postgres-1", 2), ("redis-sg", 3)];
+        state.advertised =
+            proxies.map(|(name, port)| (name.parse().unwrap(), SocketAddr::from(([127, 0, 0, 1], port)))).into();
+        assert_eq!(topology(&state).unwrap().shards[0].addresses, ["127.0.0.1:1"]);
+        let process = |name: &str| state.process(&name.parse().unwrap()).unwrap();
+        let router = router(&state, &secrets(), process("router-sg")).unwrap();
+        assert_eq!(router["redis"]["url"], "redis://127.0.0.1:3/");
+        assert_eq!(router["cluster"]["seeds"][0], "127.0.0.1:1");
+        let directory = tempfile::tempdir().unwrap();
+        let data_dir = DataDir::open_or_make(directory.path()).unwrap();
+        let node = shard_node(&data_dir, &state, &secrets(), process("shard-node-1")).unwrap();
+        assert!(node["postgres"]["url"].as_str().unwrap().starts_with("host=127.0.0.1 port=2 "), "{node}");
+        assert_eq!(node["internal"]["bind"], "127.0.0.1:8280", "it listens where it did");
+    }
+
+    #[test]
+    fn of_several_servers_the_one_that_takes_writes_is_meant() {
+        let servers = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let url = postgres_url(&servers, "u", "d", "p");
+        assert!(url.starts_with("host=127.0.0.1,127.0.0.1 port=1,2 "), "{url}");
+        let parsed: tokio_postgres::Config = url.parse().unwrap();
+        assert_eq!(parsed.get_ports(), [1, 2]);
+        assert_eq!(parsed.get_target_session_attrs(), tokio_postgres::config::TargetSessionAttrs::ReadWrite);
     }
 
     #[test]

@@ -149,9 +149,20 @@ impl DataDir {
         self.root.join("config").join(format!("{name}.{extension}"))
     }
 
-    /// The files of a PostgreSQL or Redis.
+    /// The files of a PostgreSQL or Redis: on the disk of its own, if it has one.
     pub fn server_files(&self, name: &ProcessName) -> PathBuf {
-        self.root.join(name.to_string())
+        let disk = self.disk(name);
+        if disk.exists() { disk.join("files") } else { self.root.join(name.to_string()) }
+    }
+
+    /// Where the disk of a server's own is mounted.
+    pub(crate) fn disk(&self, name: &ProcessName) -> PathBuf {
+        self.disks().join(name.to_string())
+    }
+
+    /// All disks stand here.
+    pub(crate) fn disks(&self) -> PathBuf {
+        self.root.join("disks")
     }
 
     /// The topology that shard-nodes start from.

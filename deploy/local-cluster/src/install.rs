@@ -7,24 +7,25 @@ use anyhow::{Context, Result, bail};
 use nix::unistd::Uid;
 
 use crate::event::Event;
-use crate::tools::{FoundTools, on_path};
+use crate::tools::on_path;
 
 const SCRIPT: &str = include_str!("install.sh");
 
-/// Installs `packages` with apt, as root or with `sudo -n`.
+/// Installs what `missing` names with apt, as root or with `sudo -n`.
 ///
 /// # Errors
 /// No apt, no rights (before anything was changed), or apt failed; the message names the packages.
-pub(crate) async fn install(packages: &[&'static str], progress: &mut dyn FnMut(Event)) -> Result<()> {
+pub(crate) async fn install(missing: impl Fn() -> Vec<&'static str>, progress: &mut dyn FnMut(Event)) -> Result<()> {
+    let packages = missing();
     let Some(prefix) = privilege().await? else {
-        bail!(cannot_install(packages, "not root, and sudo asks or is missing"))
+        bail!(cannot_install(&packages, "not root, and sudo asks or is missing"))
     };
     if on_path("apt-get").is_none() {
-        bail!(cannot_install(packages, "this machine has no apt-get"));
+        bail!(cannot_install(&packages, "this machine has no apt-get"));
     }
     // The one after the first finds everything there.
     let _lock = wait_for_lock().await?;
-    let packages = FoundTools::look().missing_packages();
+    let packages = missing();
     if packages.is_empty() {
         return Ok(());
     }

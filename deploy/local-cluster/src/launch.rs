@@ -23,6 +23,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) program: &'a Path,
     pub(crate) arguments: Vec<OsString>,
     pub(crate) environment: &'a BTreeMap<String, String>,
+    /// Variables that the wrappers before the program do not get: what is preloaded must not run as their user.
+    pub(crate) only_for_program: BTreeMap<String, String>,
     pub(crate) working_directory: &'a Path,
     pub(crate) run_as: Option<&'a ServiceUser>,
     /// The signal it gets when this program dies; `None` lets it live on.
@@ -68,7 +70,12 @@ impl Launch<'_> {
         let mut arguments: Vec<OsString> = Vec::new();
         arguments.extend(self.ends_with_us.map(|signal| format!("--pdeathsig={signal}").into()));
         arguments.extend(self.run_as.map(ServiceUser::setpriv_arguments).unwrap_or_default());
-        arguments.extend(["--".into(), self.program.as_os_str().to_owned()]);
+        arguments.push("--".into());
+        if !self.only_for_program.is_empty() {
+            arguments.push("env".into());
+            arguments.extend(self.only_for_program.iter().map(|(name, value)| format!("{name}={value}").into()));
+        }
+        arguments.push(self.program.as_os_str().to_owned());
         arguments.extend(self.arguments.iter().cloned());
         arguments
     }

@@ -13,10 +13,12 @@ use crate::identity::ProcessIdentity;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum ProcessName {
-    /// The PostgreSQL of a shard.
+    /// A PostgreSQL of a shard.
     Postgres {
         /// The shard's id.
         shard: u16,
+        /// 0 for the first primary, 1 for the server that begins as its standby.
+        replica: u16,
     },
     /// The Redis of a region.
     Redis {
@@ -78,7 +80,7 @@ impl ProcessName {
     /// The shard it serves; `None` for what belongs to a whole region.
     pub fn shard(&self) -> Option<u16> {
         match self {
-            Self::Postgres { shard } | Self::ShardNode { shard, .. } => Some(*shard),
+            Self::Postgres { shard, .. } | Self::ShardNode { shard, .. } => Some(*shard),
             Self::Redis { .. } | Self::Router { .. } => None,
         }
     }
@@ -86,8 +88,8 @@ impl ProcessName {
     /// 0 for the first of its kind; the others run beside it.
     pub fn replica(&self) -> u16 {
         match self {
-            Self::ShardNode { replica, .. } | Self::Router { replica, .. } => *replica,
-            Self::Postgres { .. } | Self::Redis { .. } => 0,
+            Self::Postgres { replica, .. } | Self::ShardNode { replica, .. } | Self::Router { replica, .. } => *replica,
+            Self::Redis { .. } => 0,
         }
     }
 }
@@ -96,7 +98,7 @@ impl fmt::Display for ProcessName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let role = self.role();
         match self {
-            Self::Postgres { shard } => write!(f, "{role}-{shard}")?,
+            Self::Postgres { shard, .. } => write!(f, "{role}-{shard}")?,
             Self::Redis { region } => write!(f, "{role}-{region}")?,
             Self::ShardNode { shard, .. } => write!(f, "{role}-{shard}")?,
             Self::Router { region, .. } => write!(f, "{role}-{region}")?,
@@ -148,7 +150,7 @@ fn parse(text: &str) -> Option<ProcessName> {
         None => (text, 0),
     };
     let found = if let Some(shard) = name.strip_prefix("postgres-") {
-        ProcessName::Postgres { shard: shard.parse().ok()? }
+        ProcessName::Postgres { shard: shard.parse().ok()?, replica }
     } else if let Some(region) = name.strip_prefix("redis-") {
         ProcessName::Redis { region: region.to_owned() }
     } else if let Some(shard) = name.strip_prefix("shard-node-") {
@@ -192,7 +194,15 @@ mod tests {
 
     #[test]
     fn names_survive_their_text_form() {
-        for text in ["postgres-1", "redis-eu-west", "shard-node-12", "shard-node-12.1", "router-sg", "router-sg.2"] {
+        for text in [
+            "postgres-1",
+            "postgres-1.1",
+            "redis-eu-west",
+            "shard-node-12",
+            "shard-node-12.1",
+            "router-sg",
+            "router-sg.2",
+        ] {
             let name: ProcessName = text.parse().unwrap();
             assert_eq!(name.to_string(), text);
         }
@@ -201,7 +211,7 @@ mod tests {
     #[test]
     fn other_texts_name_no_process() {
         for text in
-            ["", "postgres", "postgres-x", "postgres-1.1", "redis-sg.1", "router-sg.0", "shard-node-1.x", "web-1"]
+            ["", "postgres", "postgres-x", "postgres-1.0", "redis-sg.1", "router-sg.0", "shard-node-1.x", "web-1"]
         {
             assert!(text.parse::<ProcessName>().is_err(), "{text}");
         }

@@ -37,7 +37,7 @@ impl Files<'_> {
         if self.directory.exists() {
             return Ok(());
         }
-        let unfinished = self.directory.with_extension("unfinished");
+        let unfinished = beside(&self.directory, "unfinished");
         remove(&unfinished)?;
         fs::create_dir(&unfinished).with_context(|| format!("cannot make {}", unfinished.display()))?;
         self.hand_over(&unfinished)?;
@@ -47,7 +47,7 @@ impl Files<'_> {
     }
 
     async fn initdb(&self, directory: &Path, secrets: &Secrets) -> Result<()> {
-        let password = directory.with_extension("password");
+        let password = beside(directory, "password");
         write_atomically(&password, secrets.postgres_superuser.as_bytes(), 0o600)?;
         self.hand_over(&password)?;
         let mut arguments: Vec<OsString> = vec!["--pgdata".into(), directory.into(), "--pwfile".into()];
@@ -63,6 +63,7 @@ impl Files<'_> {
             program: &program,
             arguments,
             environment: &BTreeMap::new(),
+            only_for_program: BTreeMap::new(),
             working_directory: directory,
             run_as: self.owner,
             ends_with_us: Some("KILL"),
@@ -104,9 +105,16 @@ impl Files<'_> {
         working_in(&self.directory)
     }
 
-    fn hand_over(&self, path: &Path) -> Result<()> {
+    pub(crate) fn hand_over(&self, path: &Path) -> Result<()> {
         self.owner.map_or(Ok(()), |owner| owner.own(path))
     }
+}
+
+/// A path in the same directory, so on the same disk.
+fn beside(path: &Path, extension: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{extension}"));
+    name.into()
 }
 
 /// Frees what a killed PostgreSQL left in the kernel, for data that will not be started again. Its next start would have
@@ -151,8 +159,8 @@ pub(crate) async fn make_database(address: SocketAddr, secrets: &Secrets) -> Res
     Ok(())
 }
 
-async fn connect(address: SocketAddr, secrets: &Secrets) -> Result<Client, tokio_postgres::Error> {
-    let url = config_files::postgres_url(address, SUPERUSER, "postgres", &secrets.postgres_superuser);
+pub(crate) async fn connect(address: SocketAddr, secrets: &Secrets) -> Result<Client, tokio_postgres::Error> {
+    let url = config_files::postgres_url(&[address], SUPERUSER, "postgres", &secrets.postgres_superuser);
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
     // It ends with the client, and its errors reach the client's calls too.
     tokio::spawn(async move { drop(connection.await) });

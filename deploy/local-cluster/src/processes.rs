@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use hyper::Method;
 
 use crate::cluster::Cluster;
@@ -12,7 +12,7 @@ use crate::identity::ProcessIdentity;
 use crate::launch::{Launch, last_lines};
 use crate::name::{Process, ProcessName, Role};
 use crate::spec::Lifetime;
-use crate::{http, keeper, postgres, redis_server};
+use crate::{http, keeper, postgres, redis_server, wrong_clock};
 
 const POLL: Duration = Duration::from_millis(20);
 
@@ -28,8 +28,14 @@ fn patience(role: Role) -> Duration {
 const LOG_LINES: usize = 15;
 
 impl Cluster {
-    /// Starts a process whose files are in place, and writes down that it runs.
-    pub(crate) async fn launch(&self, name: &ProcessName) -> Result<()> {
+    /// Starts a process that does not run, and writes down that it does. It is not ready yet.
+    ///
+    /// # Errors
+    /// There is no such process, it runs already, or it cannot be started.
+    pub async fn launch(&self, name: &ProcessName) -> Result<()> {
+        let before = self.process(name)?;
+        ensure!(!before.is_alive(), "{name} runs already");
+        before.identity.iter().for_each(|identity| wrong_clock::remove_remains(identity.pid));
         self.prepare(name)?;
         let log = self.data_dir.log(name);
         let command = self.command(name)?;
@@ -52,7 +58,7 @@ impl Cluster {
                 let state = self.state();
                 let files = self.postgres_files(name, &state.tools);
                 files.remove_lock_of_reused_pid()?;
-                files.configure(process.address, &name.to_string(), &state.postgres_settings)
+                files.configure(process.address, &name.to_string(), &self.postgres_settings(&state, name)?)
             }
             Role::Redis => redis_server::make_files(&self.data_dir.server_files(name), self.service_user.as_ref()),
             Role::ShardNode | Role::Router => Ok(()),
@@ -71,22 +77,24 @@ impl Cluster {
     fn command(&self, name: &ProcessName) -> Result<std::process::Command> {
         let state = self.state();
         let config = self.data_dir.config(name);
-        let none = BTreeMap::new();
         let ours = || state.binaries.clone().context("this cluster was started without shard-nodes and routers");
         let (program, arguments, environment): (PathBuf, _, _) = match name.role() {
             Role::Postgres => {
                 let files = self.data_dir.server_files(name);
-                (state.tools.postgres_program("postgres"), vec!["-D".into(), files.into()], &none)
+                (state.tools.postgres_program("postgres"), vec!["-D".into(), files.into()], BTreeMap::new())
             }
-            Role::Redis => (state.tools.redis_server.clone(), vec![config.into()], &none),
-            Role::ShardNode => (ours()?.shard_node, vec!["--config".into(), config.into()], &state.shard_node_env),
-            Role::Router => (ours()?.router, vec!["--config".into(), config.into()], &state.router_env),
+            Role::Redis => (state.tools.redis_server.clone(), vec![config.into()], BTreeMap::new()),
+            Role::ShardNode => {
+                (ours()?.shard_node, vec!["--config".into(), config.into()], state.shard_node_env.clone())
+            }
+            Role::Router => (ours()?.router, vec!["--config".into(), config.into()], state.router_env.clone()),
         };
         let is_server = matches!(name.role(), Role::Postgres | Role::Redis);
         let launch = Launch {
             program: &program,
             arguments,
-            environment,
+            environment: &environment,
+            only_for_program: self.extra_environment(name),
             working_directory: self.data_dir.path(),
             run_as: self.service_user.as_ref().filter(|_| is_server),
             ends_with_us: (self.lifetime == Lifetime::WithThisProgram).then(|| parent_death_signal(name.role())),

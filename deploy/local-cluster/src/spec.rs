@@ -1,12 +1,14 @@
 //! What cluster is wanted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use placement::topology::CurrencySpec;
 
 use crate::binaries::Binaries;
+use crate::name::{ProcessName, Role};
 use crate::state::State;
 use crate::tools::Tools;
 use crate::{config_files, ports};
@@ -62,6 +64,16 @@ pub struct ClusterSpec {
     pub shard_node_env: BTreeMap<String, String>,
     /// Further lines of `postgresql.conf`; they win over the usual ones.
     pub postgres_settings: BTreeMap<String, String>,
+    /// Where the others find a process, if not where it listens: the address of a proxy. Shard-nodes are advertised in
+    /// the topology, PostgreSQL servers to their shard-nodes and Redis servers to their routers.
+    pub advertised: BTreeMap<ProcessName, SocketAddr>,
+    /// PostgreSQL servers whose files stand on a disk of their own of so many bytes, so that it can be filled. Only for
+    /// scratch clusters, and where [`crate::can_mount`].
+    pub disks: BTreeMap<ProcessName, u64>,
+    /// Shards whose PostgreSQL has a synchronous standby, `postgres-1.1` for shard 1. Only for scratch clusters.
+    pub standbys: BTreeSet<u16>,
+    /// Whether the programs built with the feature `faults` run; the ordinary ones, where the checkout has none.
+    pub fault_programs: bool,
 }
 
 impl ClusterSpec {
@@ -84,7 +96,17 @@ impl ClusterSpec {
             router_env: BTreeMap::new(),
             shard_node_env: BTreeMap::new(),
             postgres_settings: BTreeMap::new(),
+            advertised: BTreeMap::new(),
+            disks: BTreeMap::new(),
+            standbys: BTreeSet::new(),
+            fault_programs: false,
         }
+    }
+
+    /// The same cluster with programs that have crash points and planted bugs: built with the feature `faults`.
+    #[must_use]
+    pub fn with_faults(self) -> Self {
+        Self { fault_programs: true, ..self }
     }
 
     /// The same cluster in a directory that stays, on the usual ports from 8080.
@@ -110,6 +132,13 @@ impl ClusterSpec {
         let max = u32::from(ports::BLOCK);
         ensure!(shard_nodes <= max && routers <= max, "at most {max} shard-nodes and {max} routers fit on one machine");
         ports::check_base(self.base_port)?;
+        let servers = self.disks.keys().all(|name| name.role() == Role::Postgres);
+        ensure!(servers, "only a PostgreSQL has a disk of its own");
+        let is_scratch = self.data_dir.is_none();
+        ensure!(
+            is_scratch || (self.disks.is_empty() && self.standbys.is_empty()),
+            "disks and standbys are for scratch clusters"
+        );
         // Names and currencies are right if the topology would be.
         let planned = State::plan(self, Tools::unknown(), Some(Binaries::unknown()))?;
         config_files::topology(&planned).map(|_| ())

@@ -19,9 +19,10 @@ use crate::service_user::ServiceUser;
 use crate::spec::{ClusterSpec, Lifetime, Parts};
 use crate::state::State;
 use crate::tools::Tools;
-use crate::{config_files, ports, postgres, seed};
+use crate::{config_files, disk, ports, postgres, seed};
 
 const EVENTS_MAX: usize = 64;
+const UNHEARD: &str = "nobody listens to the progress of the start";
 
 impl Cluster {
     /// Starts a cluster and waits until all of it is ready. Over existing data it continues with that data.
@@ -37,7 +38,7 @@ impl Cluster {
         let tools = Tools::find_or_install(progress).await?;
         progress(Event::ToolsFound(tools.clone()));
         let binaries = match spec.parts {
-            Parts::All => Some(Binaries::find(spec.quiet_build, progress).await?),
+            Parts::All => Some(Binaries::find(spec.quiet_build, spec.fault_programs, progress).await?),
             Parts::ServersOnly => None,
         };
         let opened = open(&spec, progress).await?;
@@ -66,6 +67,9 @@ impl Cluster {
     fn prepared(spec: &ClusterSpec, opened: Opened, mut state: State, topology: Option<&Topology>) -> Result<Self> {
         let Opened { data_dir, claim, scratch, is_new: _ } = opened;
         let secrets = Secrets::read_or_make(&data_dir)?;
+        for (name, bytes) in &spec.disks {
+            disk::mount(&data_dir.disk(name), *bytes)?;
+        }
         config_files::write(&data_dir, &state, &secrets)?;
         // A later topology is in the databases; this is the first one.
         if let Some(topology) = topology.filter(|_| !data_dir.topology().exists()) {
@@ -84,6 +88,8 @@ impl Cluster {
             owns: true,
             state: Mutex::new(state),
             children: Mutex::default(),
+            extra_env: Mutex::default(),
+            synchronous: Mutex::default(),
             scratch,
             _claim: Some(claim),
         })
@@ -94,7 +100,8 @@ impl Cluster {
         progress(Event::Planned { processes: processes.clone() });
         let has = |role| processes.iter().filter(move |process| process.name.role() == role);
         let (events, ready) = mpsc::channel(EVENTS_MAX);
-        let shards = has(Role::Postgres).map(|postgres| self.bring_up_shard(postgres, events.clone()).boxed_local());
+        let firsts = has(Role::Postgres).filter(|postgres| postgres.name.replica() == 0);
+        let shards = firsts.map(|postgres| self.bring_up_shard(postgres, events.clone()).boxed_local());
         let redis = has(Role::Redis).map(|redis| self.bring_up_one(redis, events.clone()).boxed_local());
         reporting(try_join_all(shards.chain(redis)), ready, progress).await?;
 
@@ -114,6 +121,12 @@ impl Cluster {
         self.postgres_files(&postgres.name, &state.tools).make(&self.secrets).await?;
         self.bring_up_one(postgres, events.clone()).await?;
         postgres::make_database(postgres.address, &self.secrets).await?;
+        for standby in
+            state.servers(postgres.name.shard().unwrap_or_default()).filter(|server| server.name != postgres.name)
+        {
+            self.make_standby(&standby.name).await?;
+            events.send(Event::Ready(self.process(&standby.name)?)).await.context(UNHEARD)?;
+        }
         let is_ours = |process: &&Process| matches!(process.name, ProcessName::ShardNode { shard, .. } if Some(shard) == postgres.name.shard());
         let nodes = state.processes.iter().filter(is_ours);
         try_join_all(nodes.map(|node| self.bring_up_one(node, events.clone()))).await?;
@@ -124,7 +137,7 @@ impl Cluster {
         self.launch(&process.name).await?;
         self.wait_until_ready(&process.name).await?;
         let ready = self.process(&process.name)?;
-        events.send(Event::Ready(ready)).await.context("nobody listens to the progress of the start")
+        events.send(Event::Ready(ready)).await.context(UNHEARD)
     }
 }
 

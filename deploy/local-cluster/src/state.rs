@@ -1,6 +1,7 @@
 //! What is kept about a cluster between programs.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
 use placement::topology::CurrencySpec;
@@ -37,6 +38,9 @@ pub struct State {
     pub shard_node_env: BTreeMap<String, String>,
     /// Further PostgreSQL settings, as last used.
     pub postgres_settings: BTreeMap<String, String>,
+    /// Where the others find a process, if not where it listens.
+    #[serde(default)]
+    pub advertised: BTreeMap<ProcessName, SocketAddr>,
     /// All processes of the cluster.
     pub processes: Vec<Process>,
 }
@@ -70,6 +74,7 @@ impl State {
             router_env: spec.router_env.clone(),
             shard_node_env: spec.shard_node_env.clone(),
             postgres_settings: spec.postgres_settings.clone(),
+            advertised: spec.advertised.clone(),
             processes,
         })
     }
@@ -93,7 +98,8 @@ impl State {
         );
         let (router_env, shard_node_env) = (spec.router_env.clone(), spec.shard_node_env.clone());
         let postgres_settings = spec.postgres_settings.clone();
-        Ok(Self { tools, binaries, router_env, shard_node_env, postgres_settings, ..self })
+        let advertised = spec.advertised.clone();
+        Ok(Self { tools, binaries, router_env, shard_node_env, postgres_settings, advertised, ..self })
     }
 
     /// Reads the state of a data directory; `None` if no cluster was started there yet.
@@ -122,6 +128,19 @@ impl State {
     }
 }
 
+impl State {
+    /// The PostgreSQL servers of a shard.
+    pub(crate) fn servers(&self, shard: u16) -> impl Iterator<Item = &Process> {
+        let is_server = move |process: &&Process| process.name.role() == Role::Postgres;
+        self.processes.iter().filter(is_server).filter(move |process| process.name.shard() == Some(shard))
+    }
+
+    /// Where the others find a process.
+    pub(crate) fn advertised(&self, process: &Process) -> SocketAddr {
+        self.advertised.get(&process.name).copied().unwrap_or(process.address)
+    }
+}
+
 /// All processes with their regions. The first of each kind come before all replicas, so that adding replicas moves
 /// no port.
 fn planned(spec: &ClusterSpec) -> Vec<(ProcessName, String)> {
@@ -131,8 +150,10 @@ fn planned(spec: &ClusterSpec) -> Vec<(ProcessName, String)> {
         let regions = spec.regions.iter().flat_map(move |region| std::iter::repeat_n(region.clone(), per_region));
         (1..).zip(regions)
     };
-    planned.extend(shards().map(|(shard, region)| (ProcessName::Postgres { shard }, region)));
+    planned.extend(shards().map(|(shard, region)| (ProcessName::Postgres { shard, replica: 0 }, region)));
     planned.extend(spec.regions.iter().map(|name| (ProcessName::Redis { region: name.clone() }, name.clone())));
+    let with_standby = shards().filter(|(shard, _)| spec.standbys.contains(shard));
+    planned.extend(with_standby.map(|(shard, region)| (ProcessName::Postgres { shard, replica: 1 }, region)));
     for replica in 0..spec.replicas_per_shard {
         planned.extend(shards().map(|(shard, region)| (ProcessName::ShardNode { shard, replica }, region)));
     }

@@ -80,11 +80,10 @@ impl Tools {
     /// The message names the packages.
     pub async fn find_or_install(progress: &mut dyn FnMut(Event)) -> Result<Self> {
         let found = FoundTools::look();
-        let packages = found.missing_packages();
         if let Some(tools) = found.complete() {
             return Ok(tools);
         }
-        install::install(&packages, progress).await?;
+        install::install(|| FoundTools::look().missing_packages(), progress).await?;
         let found = FoundTools::look();
         let (missing, too_old) = (found.missing_packages().join(" "), found.too_old.join(", "));
         match found.complete() {

@@ -26,7 +26,7 @@ async fn start(spec: ClusterSpec) -> anyhow::Result<Cluster> {
 }
 
 fn postgres() -> ProcessName {
-    ProcessName::Postgres { shard: 1 }
+    ProcessName::Postgres { shard: 1, replica: 0 }
 }
 
 async fn client(cluster: &Cluster) -> Client {
@@ -125,7 +125,7 @@ async fn signal_to_what_does_not_run_is_an_error() {
     let cluster = start(servers()).await.unwrap();
     cluster.kill(&postgres(), Signal::SIGKILL).await.unwrap();
     assert!(cluster.kill(&postgres(), Signal::SIGKILL).await.is_err());
-    assert!(cluster.kill(&ProcessName::Postgres { shard: 9 }, Signal::SIGKILL).await.is_err());
+    assert!(cluster.kill(&ProcessName::Postgres { shard: 9, replica: 0 }, Signal::SIGKILL).await.is_err());
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ async fn living_shards_are_shown_while_one_is_down_and_a_stopped_cluster_is_name
     let (house, yunus) = (accounts[0].id.to_string(), accounts[1].id.to_string());
     let transfer = transfer(&cluster, &accounts[0], "yunus").await;
     let down = shard_of(&data_dir, &yunus);
-    cluster.kill(&ProcessName::Postgres { shard: down }, Signal::SIGKILL).await.unwrap();
+    cluster.kill(&ProcessName::Postgres { shard: down, replica: 0 }, Signal::SIGKILL).await.unwrap();
 
     what_the_living_know(&data_dir, down, &transfer, &house);
     what_only_the_dead_knows(&data_dir, down, &yunus, &transfer);

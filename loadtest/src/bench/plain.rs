@@ -40,7 +40,7 @@ impl Plain {
         ensure!(program.exists(), "{} is missing; Debian has it in the package postgresql", program.display());
         let pgbench =
             Pgbench { program, database: url.parse()?, accounts: options.accounts, workload: options.workload };
-        let postmaster = cluster.process(&ProcessName::Postgres { shard: SHARD })?.pid();
+        let postmaster = cluster.process(&ProcessName::Postgres { shard: SHARD, replica: 0 })?.pid();
         let postmaster = postmaster.context("PostgreSQL has ended")?;
         let probe = Probe::default()
             .with("load generator", Whose::OwnEndedChildren)
