@@ -143,6 +143,7 @@ fn detached_cluster_is_shown_used_and_stopped() {
     let fresh = run(&directory, &["up", "--detach", "--fresh"]);
     assert_eq!(code(&fresh), 2, "{}", err(&fresh));
     sessions_come_and_go(&directory, &base);
+    tampering_is_named(&directory);
 
     assert_eq!(code(&run(&directory, &["down"])), 0);
     assert_eq!(code(&run(&directory, &["status"])), 1);
@@ -160,6 +161,50 @@ fn printed_commands_move_money_between_regions(banner: &str) {
     let text = out(&output);
     assert!(output.status.success(), "{commands}\n{}", err(&output));
     assert!(text.contains(r#""state":"posted""#) && text.contains(r#""balance":250"#), "{text}");
+}
+
+/// Changes a row behind the wallet's back, and mends it again.
+fn tampering_is_named(directory: &Path) {
+    let clean = run(directory, &["verify", "--chain", "--json"]);
+    let report = json(&clean);
+    assert_eq!((code(&clean), report["holds"].as_bool()), (0, Some(true)), "{report:#}");
+    assert!(!report["chain"]["shards"][0]["heads"].as_array().unwrap().is_empty(), "{report:#}");
+    let heads = directory.with_extension("heads");
+    std::fs::write(&heads, &clean.stdout).unwrap();
+    let with_heads = ["verify", "--chain", "--chain-heads", heads.to_str().unwrap()];
+
+    let id = tamper(directory, "message = message || '!'");
+    let found = run(directory, &with_heads);
+    assert_eq!(code(&found), 3, "{}", err(&found));
+    assert!(out(&found).contains(&format!("transfers {id} is not as batch ")), "{}", out(&found));
+    assert_eq!(code(&run(directory, &["verify"])), 0);
+
+    tamper(directory, "message = nullif(rtrim(message, '!'), '')");
+    let mended = run(directory, &with_heads);
+    assert_eq!(code(&mended), 0, "{}", out(&mended));
+    assert_eq!(code(&run(directory, &["verify", "--chain", "--chain-heads", "nowhere"])), 1);
+    assert_eq!(code(&run(directory, &["verify", "--chain", "--slot", "1"])), 2);
+    assert_eq!(code(&run(directory, &["verify", "--chain-heads", heads.to_str().unwrap()])), 2);
+}
+
+/// Sets a column of the first transfer that has a message, and gives back its id.
+fn tamper(directory: &Path, set: &str) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let cluster = local_cluster::Cluster::attach(directory).unwrap().unwrap();
+        for shard in cluster.topology().unwrap().shards {
+            let url = cluster.shard_postgres_url(shard.id.get()).unwrap();
+            let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+            tokio::spawn(async move { drop(connection.await) });
+            client.batch_execute("SET wallet.fence = 'held'").await.unwrap();
+            let first = "(SELECT id FROM transfers WHERE message IS NOT NULL ORDER BY id LIMIT 1)";
+            let update = format!("UPDATE transfers SET {set} WHERE id = {first} RETURNING id::text");
+            if let Some(row) = client.query_opt(&update, &[]).await.unwrap() {
+                return row.get(0);
+            }
+        }
+        panic!("no transfer has a message");
+    })
 }
 
 fn sessions_come_and_go(directory: &Path, base: &str) {

@@ -29,7 +29,7 @@ pub(super) async fn find(
     meter: &Meter<'_>,
     found: &mut ShardChains,
 ) -> Result<(), AuditError> {
-    let (chosen, left) = choose(sums);
+    let (chosen, left) = choose(sums.different(), COMPARED_MAX);
     if chosen.is_empty() && left == 0 {
         return Ok(());
     }
@@ -54,11 +54,11 @@ pub(super) async fn find(
     Ok(())
 }
 
-/// The buckets to compare, and how many more there are.
-fn choose(sums: &Sums) -> (BTreeSet<u16>, u64) {
+/// The buckets to compare, of `max` rows together, and how many more there are.
+fn choose(different: impl Iterator<Item = (u16, u64)>, max: u64) -> (BTreeSet<u16>, u64) {
     let (mut chosen, mut left, mut rows) = (BTreeSet::new(), 0, 0);
-    for (bucket, in_it) in sums.different() {
-        match rows + in_it <= COMPARED_MAX {
+    for (bucket, in_it) in different {
+        match rows + in_it <= max {
             true => {
                 rows += in_it;
                 chosen.insert(bucket);
@@ -102,5 +102,33 @@ fn entries(table: Table, same: &[Entry], there: Option<RowDigest>, found: &mut S
             Some(digest) if digest != row.digest => found.breach(Breach::RowChanged { table, id, writer, number }),
             Some(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_are_compared_are_bounded() {
+        let different = || [(7, 40), (8, 50), (9, 20), (10, 10)].into_iter();
+        assert_eq!(choose(different(), 100), (BTreeSet::from([7, 8, 10]), 1));
+        assert_eq!(choose(different(), 5), (BTreeSet::new(), 4));
+        assert_eq!(choose(different(), 120).1, 0);
+    }
+
+    #[test]
+    fn sums_differ_where_a_row_is_other_than_listed() {
+        let row = |id: u128, digest: u8| Listed { id, digest: RowDigest([digest; RowDigest::BYTES]) };
+        let mut sums = Sums::new();
+        for id in 0..1_000 {
+            sums.list(&row(id, 1));
+        }
+        for id in (0..1_000).rev() {
+            sums.find(&row(id, if id == 300 { 2 } else { 1 }));
+        }
+        sums.find(&row(5_000, 1));
+        sums.list(&row(6_000, 1));
+        assert_eq!(sums.different().collect::<Vec<_>>(), [(300, 2), (5_000, 1), (6_000, 1)]);
     }
 }
