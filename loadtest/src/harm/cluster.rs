@@ -1,25 +1,42 @@
 //! The cluster that is hurt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::Result;
-use local_cluster::{Cluster, ClusterSpec, ProcessName, Role};
+use anyhow::{Context, Result};
+use local_cluster::{Cluster, ClusterSpec, ProcessName, Role, WrongClock, can_mount};
+use tokio::sync::{Mutex as Turn, MutexGuard as TurnGuard};
+use tokio::task::JoinSet;
 
 use super::draw::Layout;
 use super::kinds::Harm;
 
+/// The shard whose PostgreSQL has a disk that can be filled: one without a standby.
+const LIMITED_DISK: u16 = 2;
+/// It stands in memory. The cluster's logs of changes are kept small enough for it.
+const DISK_BYTES: u64 = 1 << 30;
+
 /// What cluster is to be hurt.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct HarmOptions {
     /// Whether the programs built with the feature `faults` run, those with crash points and planted bugs.
     pub faults: bool,
-    /// The shards that get a synchronous standby.
+    /// The shards that get a synchronous standby; the other ones have a single PostgreSQL.
     pub standbys: Vec<u16>,
     /// Environment of every router.
     pub router_env: BTreeMap<String, String>,
     /// Environment of every shard-node.
     pub shard_node_env: BTreeMap<String, String>,
+    /// Whether there are users, as in every local cluster; see [`local_cluster::USERS`].
+    pub seed: bool,
+}
+
+impl Default for HarmOptions {
+    fn default() -> Self {
+        let (router_env, shard_node_env) = (BTreeMap::new(), BTreeMap::new());
+        Self { faults: false, standbys: vec![3], router_env, shard_node_env, seed: false }
+    }
 }
 
 /// Where a router is.
@@ -48,9 +65,24 @@ pub struct ShardPlace {
 
 /// A local cluster in which every way between two processes leads through a proxy of this program.
 pub struct HarmedCluster {
-    cluster: Cluster,
+    pub(super) cluster: Cluster,
+    pub(super) clock: Option<WrongClock>,
+    pub(super) marks: Marks,
     layout: Layout,
-    notes: Vec<String>,
+    /// One harm at a time for each process.
+    turns: HashMap<ProcessName, Turn<()>>,
+}
+
+/// What harms leave for the heal to undo, and for the report to tell.
+#[derive(Default)]
+pub(super) struct Marks {
+    /// Those whose clock is wrong.
+    pub(super) wrong_clocks: Mutex<BTreeSet<ProcessName>>,
+    /// The shards whose disk is full.
+    pub(super) full_disks: Mutex<BTreeSet<u16>>,
+    /// What goes on until the heal.
+    pub(super) ongoing: Mutex<JoinSet<()>>,
+    pub(super) notes: Mutex<Vec<String>>,
 }
 
 impl HarmedCluster {
@@ -59,11 +91,35 @@ impl HarmedCluster {
     /// # Errors
     /// As [`Cluster::start`].
     pub async fn start(options: HarmOptions) -> Result<Self> {
-        let HarmOptions { faults: _, standbys: _, router_env, shard_node_env } = options;
-        let spec = ClusterSpec { seed: false, router_env, shard_node_env, ..ClusterSpec::scratch() };
+        let HarmOptions { faults, standbys, router_env, shard_node_env, seed } = options;
+        let marks = Marks::default();
+        let clock = match WrongClock::find_or_install(&mut |_| ()).await {
+            Ok(clock) => Some(clock),
+            Err(error) => {
+                marks.note(format!("no clock is set wrong: {error:#}"));
+                None
+            }
+        };
+        let mut disks = BTreeMap::from([(server(LIMITED_DISK), DISK_BYTES)]);
+        if standbys.contains(&LIMITED_DISK) || !can_mount() {
+            marks.note("no disk is filled: this program may not mount a small one".to_owned());
+            disks.clear();
+        }
+        let spec = ClusterSpec {
+            seed,
+            router_env,
+            shard_node_env,
+            disks,
+            standbys: standbys.iter().copied().collect(),
+            fault_programs: faults,
+            postgres_settings: BTreeMap::from([("max_wal_size".to_owned(), "256MB".to_owned())]),
+            ..ClusterSpec::scratch()
+        };
+        let limited_disks = spec.disks.keys().filter_map(ProcessName::shard).collect();
         let cluster = Cluster::start(spec, &mut |_| ()).await?;
-        let layout = layout(&cluster);
-        Ok(Self { cluster, layout, notes: vec![] })
+        let layout = Layout { limited_disks, standbys, clocks: clock.is_some(), ..layout(&cluster) };
+        let turns = cluster.processes().into_iter().map(|process| (process.name, Turn::default())).collect();
+        Ok(Self { cluster, clock, marks, layout, turns })
     }
 
     /// All routers.
@@ -99,25 +155,32 @@ impl HarmedCluster {
 
     /// What cannot be done on this machine, or happened unasked, in sentences for the report.
     pub fn notes(&self) -> Vec<String> {
-        self.notes.clone()
+        locked(&self.marks.notes).clone()
     }
 
-    /// Does the harm. What ends by itself has ended when this returns (kills, freezes, restarts, a failover's
-    /// promotion); the rest lasts until [`Self::heal`]. Several may be inflicted at the same time; those that need the
-    /// same process wait for each other.
+    /// Does the harm. What ends by itself has ended when this returns: kills and restarts (the process has been started
+    /// again and may not be ready yet), freezes, a failover's promotion. The rest lasts until [`Self::heal`]. Several may
+    /// be inflicted at the same time; those that need the same process wait for each other.
     ///
     /// # Errors
     /// The harm could not be done.
     pub async fn inflict(&self, harm: &Harm) -> Result<()> {
-        anyhow::bail!("not built yet: {harm}")
+        match harm {
+            Harm::Kill { process, pause_ms } => self.kill(process, *pause_ms).await,
+            Harm::Freeze { process, pause_ms } => self.freeze(process, *pause_ms).await,
+            Harm::RollingRestart => self.restart_all().await,
+            Harm::WrongClock { process, ahead_seconds } => self.set_clock(process, *ahead_seconds).await,
+            Harm::DiskFull { shard } => self.fill_disk(*shard),
+            Harm::ConnectionsExhausted { shard } => self.exhaust_connections(*shard).await,
+            Harm::Failover { shard } => self.fail_over(*shard).await,
+            _ => anyhow::bail!("not built yet: {harm}"),
+        }
     }
 
-    /// Undoes all harm and waits until every process is ready.
-    ///
-    /// # Errors
-    /// Some are not ready after 30 s; the message names them.
-    pub async fn heal(&self) -> Result<()> {
-        Ok(())
+    /// The right to do something to a process, when it is its turn.
+    pub(super) async fn turn_of(&self, name: &ProcessName) -> Result<TurnGuard<'_, ()>> {
+        let turn = self.turns.get(name).with_context(|| format!("this cluster has no {name}"))?;
+        Ok(turn.lock().await)
     }
 
     /// Stops the cluster and deletes it.
@@ -127,6 +190,21 @@ impl HarmedCluster {
     pub async fn stop(self) -> Result<()> {
         self.cluster.stop(&mut |_| ()).await
     }
+}
+
+impl Marks {
+    pub(super) fn note(&self, note: String) {
+        locked(&self.notes).push(note);
+    }
+}
+
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The first PostgreSQL of a shard.
+pub(super) fn server(shard: u16) -> ProcessName {
+    ProcessName::Postgres { shard, replica: 0 }
 }
 
 fn layout(cluster: &Cluster) -> Layout {

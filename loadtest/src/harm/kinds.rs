@@ -136,10 +136,9 @@ pub enum Harm {
     },
 }
 
-/// The kinds of faults that a report counts.
+/// The kinds of faults that a report counts: each is the harm of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "each is the harm of the same name")]
 pub enum HarmClass {
     KillRouter,
     KillShardNode,

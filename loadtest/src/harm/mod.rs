@@ -7,8 +7,13 @@
 
 mod cluster;
 mod draw;
+mod heal;
 mod kinds;
+mod processes;
+mod servers;
+#[cfg(test)]
+mod tests;
 
 pub use cluster::{HarmOptions, HarmedCluster, RouterPlace, ShardPlace};
-pub use draw::{Layout, draw};
+pub use draw::{Layout, draw, draw_of};
 pub use kinds::{Harm, HarmClass};

@@ -1,0 +1,87 @@
+//! Undoing all harm.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use futures_util::future::try_join_all;
+use local_cluster::{ProcessName, Role, Signal};
+
+use super::cluster::{HarmedCluster, locked, server};
+
+/// How long all processes may take until they are ready.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl HarmedCluster {
+    /// Undoes all harm and waits until every process is ready. Harms that are still being inflicted are waited for.
+    ///
+    /// # Errors
+    /// Some processes are not ready after 30 s; the message names them. Or a standby cannot be made again.
+    pub async fn heal(&self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        // What it held ends with it.
+        drop(mem::take(&mut *locked(&self.marks.ongoing)));
+        let full = mem::take(&mut *locked(&self.marks.full_disks));
+        for shard in &full {
+            self.cluster.free_disk(&server(*shard))?;
+        }
+        for role in [Role::Postgres, Role::Redis, Role::ShardNode, Role::Router] {
+            let names = self.cluster.processes().into_iter().map(|process| process.name);
+            for name in names.filter(|name| name.role() == role) {
+                let is_excused = role == Role::Postgres && name.shard().is_some_and(|shard| full.contains(&shard));
+                self.mend(&name, is_excused).await?;
+            }
+        }
+        try_join_all(self.layout().standbys.iter().map(|shard| self.mend_standby(*shard))).await?;
+        self.all_ready(deadline).await
+    }
+
+    /// Makes a process run, with the right clock.
+    async fn mend(&self, name: &ProcessName, is_excused: bool) -> Result<()> {
+        let _turn = self.turn_of(name).await?;
+        self.cluster.signal_all(name, Signal::SIGCONT).await?;
+        if locked(&self.marks.wrong_clocks).remove(name) {
+            self.restart_with(name, BTreeMap::new()).await?;
+        }
+        if self.cluster.process(name)?.is_alive() || self.is_deposed(name)? {
+            return Ok(());
+        }
+        if !is_excused {
+            self.marks.note(format!("{name} had ended by itself and was started again"));
+        }
+        self.cluster.launch(name).await
+    }
+
+    /// Whether it was a primary before a failover: it comes back as a standby, made anew.
+    fn is_deposed(&self, name: &ProcessName) -> Result<bool> {
+        let shard =
+            name.shard().filter(|shard| name.role() == Role::Postgres && self.layout().standbys.contains(shard));
+        let Some(shard) = shard else { return Ok(false) };
+        Ok(!self.cluster.has_standby(shard)? && self.cluster.primary(shard)? != *name)
+    }
+
+    async fn mend_standby(&self, shard: u16) -> Result<()> {
+        let _turns = self.turns_of_servers(shard).await?;
+        if self.cluster.has_standby(shard)? { Ok(()) } else { self.cluster.rebuild_standby(shard).await }
+    }
+
+    async fn all_ready(&self, deadline: Instant) -> Result<()> {
+        let names = self.cluster.processes().into_iter().map(|process| process.name);
+        let readying = names.map(async |name| {
+            let patience = deadline.saturating_duration_since(Instant::now());
+            let ready = self.ready_within(&name, patience).await?;
+            anyhow::Ok((!ready).then(|| name.to_string()))
+        });
+        let late: Vec<String> = try_join_all(readying).await?.into_iter().flatten().collect();
+        let logs = self.cluster.data_dir().path().join("logs");
+        ensure!(
+            late.is_empty(),
+            "not ready {} s after all harm was undone: {}; the logs are in {}",
+            PATIENCE.as_secs(),
+            late.join(", "),
+            logs.display()
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! Each harm hurts as it says, and after the heal money moves again.
