@@ -40,6 +40,7 @@ impl Dispatch {
         if let Err(detail) = check(&command) {
             return replier.reply(Answer::Invalid(detail));
         }
+        runtime::crash!("crash::credit_arrived", if matches!(command, Command::Credit(_) | Command::Void(_)));
         let queue = match self.node.lanes.submit(Task::new(command, context, wait_ms, Some(replier))) {
             Ok(()) => return,
             Err(crate::lane::Refused::Full) => "lane",

@@ -58,6 +58,8 @@ fn finish_decided(node: &Arc<Node>, origin: Origin, command: &Command, decided: 
                 TransferState::Pending => follow(node, origin, transfer.id, Some(transfer), false),
                 TransferState::Reserved => origin.reply(Answer::Transfer { transfer, replayed: false }),
                 TransferState::Posted | TransferState::Released | TransferState::Rejected => {
+                    runtime::crash!("crash::settle_committed", if matches!(command, Command::Settle(_)));
+                    runtime::crash!("crash::expiry_committed", if matches!(command, Command::Expire(_)));
                     node.waiters.tell(&transfer);
                     origin.reply(Answer::Transfer { transfer, replayed: false });
                 }

@@ -271,12 +271,15 @@ impl Lane {
         for (origin, outcome) in batch.origins.iter_mut().zip(&outcomes) {
             origin.decided_before |= matches!(outcome, Outcome::Decided(_));
         }
-        let saved = session.save(&writes, &books, head, &traces).await;
+        runtime::crash!("crash::batch_decided");
+        let saving = session.save(&writes, &books, head, &traces);
+        let saved = runtime::crash!("crash::commit_sent", during saving).await;
         if matches!(&saved, Err(error) if !matches!(error, BatchError::Broken(_))) {
             // Certainly not committed: what is found next time is another's.
             batch.origins.iter_mut().zip(decided_before).for_each(|(origin, before)| origin.decided_before = before);
         }
         saved?;
+        runtime::crash!("crash::batch_committed");
         self.metrics.commit_seconds.observe(committing.elapsed().as_secs_f64());
         Ok(Committed { outcomes, to_send })
     }
@@ -288,7 +291,8 @@ impl Lane {
             let trace = origin.context.trace;
             finish(&self.node, origin, &stamped.command, outcome);
             if let Some(reservation) = to_send.remove(&transfer_of(&stamped)) {
-                runtime::crash!("crash::reserve_committed");
+                runtime::crash!("crash::reserve_committed", if !matches!(stamped.command, Command::Commit(_)));
+                runtime::crash!("crash::held_commit_committed", if matches!(stamped.command, Command::Commit(_)));
                 deliver(&self.node, reservation, trace);
             }
         }

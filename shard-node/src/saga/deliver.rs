@@ -34,7 +34,7 @@ async fn attempt(node: &Arc<Node>, reservation: Reservation, trace: TraceContext
     let started = Instant::now();
     // With nobody there to take it, the outbox waits better than a task does.
     let called = match operation.place().is_some_and(|(region, slot)| node.directory.reaches(region, slot)) {
-        true => node.directory.call(context, operation).await,
+        true => runtime::crash!("crash::credit_sent", during node.directory.call(context, operation)).await,
         false => Err(CallError::NotApplied),
     };
     let error = match called {
@@ -43,6 +43,7 @@ async fn attempt(node: &Arc<Node>, reservation: Reservation, trace: TraceContext
                 node.metrics.delivered(shard, "decided", started.elapsed());
                 let settle = Settle { transfer_id: id, debit_account_id, credit_shard: shard, decision };
                 log_decision(&settle, trace, shard);
+                runtime::crash!("crash::answer_received");
                 let task = Task::new(Command::Settle(settle), context, 0, None);
                 // A lane that cannot take it now has not lost it: the outbox row is still there.
                 if node.lanes.submit(task).is_ok() {

@@ -33,6 +33,7 @@ async fn expire_once(node: &Arc<Node>) -> Result<(), ReadError> {
         expiry::due(&client, DUE_MAX).await?
     };
     node.metrics.reservation_expiry_lag_seconds.set(due.lag.as_secs_f64());
+    runtime::crash!("crash::expiry_found", if !due.reservations.is_empty());
     for expired in due.reservations {
         // A lane that cannot take it now leaves it to the next sweep.
         if node.lanes.submit(task(expired)).is_err() {

@@ -36,6 +36,7 @@ async fn sweep_once(node: &Arc<Node>) -> Result<i64, ReadError> {
     }
     let due = outbox::claim(&mut client, CLAIM_MAX, node.shard, &node.saga).await?;
     let claimed = i64::try_from(due.len()).unwrap_or(i64::MAX);
+    runtime::crash!("crash::outbox_claimed", if claimed > 0);
     for message in due {
         deliver(node, message.reservation, message.trace);
     }

@@ -276,7 +276,7 @@ impl BatchSession {
             save::external(fenced, &to.save_external, writes, stamp),
             save::clearing(fenced, &to.save_clearing, writes, stamp),
             chain::link(fenced, &to.chain_link, writes, head, stamp),
-            self.client.batch_execute("COMMIT"),
+            self.commit(),
         );
         // The first failure is the cause; those after it only say that the transaction is aborted.
         let (a, b, c, d, e, f, g, h, i, j, k, l, m, committed) = results;
@@ -284,6 +284,11 @@ impl BatchSession {
             result?;
         }
         Ok(())
+    }
+
+    async fn commit(&self) -> Result<(), Error> {
+        runtime::crash!("crash::commit_not_sent", once_written).await;
+        self.client.batch_execute("COMMIT").await
     }
 
     /// Ends a transaction that has nothing to write.

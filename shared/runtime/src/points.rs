@@ -3,7 +3,7 @@
 
 /// A place where the process can be made to die as by `kill -9`: no destructor runs, nothing is flushed.
 ///
-/// - `crash!("crash::name")` dies here.
+/// - `crash!("crash::name")` dies here, and `crash!("crash::name", if condition)` only if the condition holds.
 /// - `crash!("crash::name", once_written).await` dies here, but only once what was queued for sockets before is written.
 /// - `crash!("crash::name", during future)` is the future, and dies once what it has begun to send is written.
 #[cfg(feature = "faults")]
@@ -11,6 +11,11 @@
 macro_rules! crash {
     ($name:literal) => {
         $crate::faults::crash($name)
+    };
+    ($name:literal, if $condition:expr) => {
+        if $condition {
+            $crate::faults::crash($name)
+        }
     };
     ($name:literal, once_written) => {
         $crate::faults::crash_once_written($name)
@@ -25,6 +30,7 @@ macro_rules! crash {
 #[macro_export]
 macro_rules! crash {
     ($name:literal) => {};
+    ($name:literal, if $condition:expr) => {};
     ($name:literal, once_written) => {
         ::std::future::ready(())
     };
