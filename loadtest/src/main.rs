@@ -3,6 +3,7 @@
 mod api;
 mod bench;
 mod client;
+mod faults;
 mod fleet;
 #[allow(dead_code, unused_imports, reason = "the fault suite will use it")]
 mod harm;
@@ -42,6 +43,7 @@ struct Cli {
 enum Command {
     Run(run::RunOptions),
     Bench(bench::BenchOptions),
+    Faults(faults::FaultsOptions),
 }
 
 /// How a command ended that could be carried out.
@@ -75,6 +77,7 @@ fn carry_out(command: Command) -> Result<Outcome> {
         match command {
             Command::Run(options) => run::run(options).await,
             Command::Bench(options) => bench::bench(options).await,
+            Command::Faults(options) => faults::faults(options).await,
         }
     })
 }

@@ -1,0 +1,123 @@
+//! What the command can be told.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::harm::HarmClass;
+
+/// Runs the wallet on this machine, hurts it in every way that servers are hurt, and checks that it kept its word.
+///
+/// Exit status: 0 no breach, 1 failed, 2 usage, 3 the wallet broke its word.
+#[derive(Debug, Clone, Args)]
+pub struct FaultsOptions {
+    /// How long faults come, in minutes; the last round is still checked
+    #[arg(long, value_name = "N", default_value_t = 5.0, value_parser = minutes)]
+    pub minutes: f64,
+
+    /// Draws the same faults, and the same sequence of requests for each client [default: another one each time]
+    #[arg(long)]
+    pub seed: Option<u64>,
+
+    /// End after so many rounds, if that comes first
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u64>,
+
+    /// Clients at the same time
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub clients: u16,
+
+    /// Only these classes of faults, such as kill_postgres,partition
+    #[arg(long, value_name = "CLASS", value_delimiter = ',')]
+    pub only: Vec<String>,
+
+    /// Leave two-step transfers out
+    #[arg(long)]
+    pub one_step: bool,
+
+    /// Write the report as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if number.is_finite() && number > 0.0 { Ok(number) } else { Err("must be above 0".to_owned()) }
+}
+
+impl FaultsOptions {
+    /// The classes of faults that were asked for, of those that this machine can do.
+    ///
+    /// # Errors
+    /// There is no such class, or it cannot be done here.
+    pub fn classes(&self, possible: Vec<HarmClass>) -> Result<Vec<HarmClass>> {
+        if self.only.is_empty() {
+            return Ok(possible);
+        }
+        let mut wanted = vec![];
+        for name in &self.only {
+            let found = HarmClass::ALL.into_iter().find(|class| word(*class) == *name);
+            match found {
+                Some(class) if possible.contains(&class) => wanted.push(class),
+                Some(_) => bail!("{name} cannot be done on this machine"),
+                None => bail!("there is no fault {name}, only {}", HarmClass::ALL.map(word).join(", ")),
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// The command that repeats a run with this seed.
+    pub fn repeat(&self, seed: u64) -> String {
+        let mut command = format!("cargo run --release -p loadtest -- faults --minutes {} --seed {seed}", self.minutes);
+        if let Some(rounds) = self.rounds {
+            command += &format!(" --rounds {rounds}");
+        }
+        command += &format!(" --clients {}", self.clients);
+        if !self.only.is_empty() {
+            command += &format!(" --only {}", self.only.join(","));
+        }
+        if self.one_step {
+            command += " --one-step";
+        }
+        command
+    }
+}
+
+/// The class as one types it.
+fn word(class: HarmClass) -> String {
+    serde_json::to_value(class).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: FaultsOptions,
+    }
+
+    fn options(arguments: &[&str]) -> FaultsOptions {
+        Cli::try_parse_from([&["faults"], arguments].concat()).unwrap().options
+    }
+
+    #[test]
+    fn classes_are_named_as_in_the_report() {
+        let only = options(&["--only", "kill_postgres,partition"]);
+        let classes = only.classes(HarmClass::ALL.to_vec()).unwrap();
+        assert_eq!(classes, [HarmClass::KillPostgres, HarmClass::Partition]);
+        assert!(only.classes(vec![HarmClass::Partition]).is_err());
+        let error = options(&["--only", "rain"]).classes(HarmClass::ALL.to_vec()).unwrap_err().to_string();
+        assert!(error.contains("kill_router"), "{error}");
+    }
+
+    #[test]
+    fn repeat_has_what_shapes_the_run() {
+        let command = options(&["--minutes", "3", "--only", "delay", "--clients", "5"]).repeat(77);
+        assert!(command.ends_with("faults --minutes 3 --seed 77 --clients 5 --only delay"), "{command}");
+    }
+}

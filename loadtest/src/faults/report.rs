@@ -1,0 +1,177 @@
+//! What a run came to.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use comfy_table::{ContentArrangement, Table};
+use serde::Serialize;
+
+use super::checks::{Breach, Findings, Recovery};
+use super::history::History;
+use super::timeline::Timeline;
+
+/// All of it; also the JSON of `--report`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    /// Repeats the run.
+    pub seed: u64,
+    /// How long it took, in seconds.
+    pub seconds: u64,
+    /// Rounds that were checked.
+    pub rounds: u64,
+    /// Faults by class.
+    pub faults: BTreeMap<String, Fault>,
+    /// Calls by kind and answer.
+    pub calls: BTreeMap<String, BTreeMap<&'static str, u64>>,
+    /// Requests under a key of their own.
+    pub requests: u64,
+    /// Transfers whose success was told.
+    pub acknowledged: u64,
+    /// Requests that some call left open, by what they came to.
+    pub unknowns: BTreeMap<&'static str, u64>,
+    /// Things looked at, by check.
+    pub checks: BTreeMap<&'static str, u64>,
+    /// From a PostgreSQL's start to the first served transfer, in milliseconds.
+    pub worst_restart_ms: u64,
+    /// The longest call that a living router answered, in milliseconds.
+    pub worst_answer_ms: u64,
+    /// From the heal to the end of the last saga, in milliseconds.
+    pub worst_saga_ms: u64,
+    /// What the reader must know.
+    pub notes: Vec<String>,
+    /// What is wrong, first the one whose story is told.
+    pub breaches: Vec<String>,
+    /// The story.
+    pub story: Option<String>,
+    /// The command that repeats it.
+    pub repeat: String,
+}
+
+/// A class of faults.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Fault {
+    /// How many there were.
+    pub count: u64,
+    /// From its end to the first transfer served by a shard that it was felt on, in milliseconds.
+    pub worst_recovery_ms: u64,
+}
+
+impl Report {
+    /// Takes in a round.
+    pub fn add_round(
+        &mut self,
+        timeline: &Timeline,
+        recoveries: &[Recovery],
+        answer: Duration,
+        saga: Option<Duration>,
+    ) {
+        self.rounds += 1;
+        for struck in &timeline.0 {
+            self.faults.entry(struck.class.to_string()).or_default().count += 1;
+        }
+        for recovery in recoveries {
+            let Some(took_ms) = recovery.took.map(millis) else { continue };
+            let fault = self.faults.entry(recovery.class.to_string()).or_default();
+            fault.worst_recovery_ms = fault.worst_recovery_ms.max(took_ms);
+            if recovery.is_restart {
+                self.worst_restart_ms = self.worst_restart_ms.max(took_ms);
+            }
+        }
+        self.worst_answer_ms = self.worst_answer_ms.max(millis(answer));
+        self.worst_saga_ms = self.worst_saga_ms.max(saga.map_or(0, millis));
+    }
+
+    /// Takes in what the checks of a round have looked at.
+    pub fn add_checks(&mut self, findings: &[Findings]) {
+        for finding in findings {
+            *self.checks.entry(finding.check()).or_default() += finding.made;
+        }
+    }
+
+    /// Takes in what the clients did.
+    pub fn count(&mut self, history: &History) {
+        self.calls.clear();
+        for ((kind, word), count) in &history.calls {
+            self.calls.entry((*kind).to_owned()).or_default().insert(word, *count);
+        }
+        self.unknowns.clone_from(&history.unknowns);
+        self.acknowledged = history.acknowledged;
+        self.requests = u64::try_from(history.len()).unwrap_or(u64::MAX);
+    }
+
+    /// Takes in what is wrong.
+    pub fn breached(&mut self, breaches: &[Breach], story: String) {
+        self.breaches = breaches.iter().map(|breach| format!("{}: {}", breach.check, breach.what)).collect();
+        self.story = Some(story);
+    }
+
+    /// All faults together.
+    pub fn faults(&self) -> u64 {
+        self.faults.values().map(|fault| fault.count).sum()
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "seed {}, {} s, {} rounds, {} faults, {} requests, {} transfers acknowledged\n\n",
+            self.seed,
+            self.seconds,
+            self.rounds,
+            self.faults(),
+            self.requests,
+            self.acknowledged
+        );
+        let faults = self.faults.iter().map(|(class, fault)| {
+            [class.clone(), fault.count.to_string(), format!("{} ms", fault.worst_recovery_ms)].to_vec()
+        });
+        text += &table(&["fault", "times", "worst recovery"], faults);
+        let calls = self.calls.iter().map(|(kind, answers)| {
+            let all: u64 = answers.values().sum();
+            [kind.clone(), all.to_string(), words(answers)].to_vec()
+        });
+        text += &table(&["call", "times", "answers"], calls);
+        let checks = self.checks.iter().map(|(check, made)| [(*check).to_owned(), made.to_string()].to_vec());
+        text += &table(&["check", "looked at"], checks);
+        self.rest(&mut text).map_or_else(|_| String::new(), |()| text)
+    }
+
+    fn rest(&self, text: &mut String) -> std::fmt::Result {
+        let unknowns: u64 = self.unknowns.values().sum();
+        writeln!(text, "left open by some call: {unknowns} requests, which came to: {}", words(&self.unknowns))?;
+        writeln!(text, "worst: {} ms from the start of a PostgreSQL to the first transfer,", self.worst_restart_ms)?;
+        writeln!(text, "       {} ms for an answer of a living router,", self.worst_answer_ms)?;
+        writeln!(text, "       {} ms from the heal to the end of the last saga", self.worst_saga_ms)?;
+        for note in &self.notes {
+            writeln!(text, "note: {note}")?;
+        }
+        if let Some(story) = &self.story {
+            writeln!(text, "\n{} BREACHES; the story of the first:\n{story}", self.breaches.len())?;
+            for breach in self.breaches.iter().take(20) {
+                writeln!(text, "  {breach}")?;
+            }
+            writeln!(text, "\nto repeat it: {}", self.repeat)?;
+        } else {
+            writeln!(text, "no breach")?;
+        }
+        Ok(())
+    }
+}
+
+fn words(counts: &BTreeMap<&'static str, u64>) -> String {
+    counts.iter().map(|(word, count)| format!("{word} {count}")).collect::<Vec<_>>().join(", ")
+}
+
+fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header.to_vec());
+    rows.for_each(|row| {
+        table.add_row(row);
+    });
+    format!("{table}\n\n")
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

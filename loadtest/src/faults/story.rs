@@ -1,0 +1,126 @@
+//! The smallest story that shows a breach: every call about one transfer in order, and its rows on every shard.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use uuid::Uuid;
+
+use super::checks::Breach;
+use super::history::{Attempt, How, Request, RequestId, Want};
+use super::survey::Databases;
+use super::world::World;
+
+/// The tables with rows of a transfer, and the column with its id.
+const TABLES: &[(&str, &str)] = &[
+    ("transfers", "id"),
+    ("reservations", "transfer_id"),
+    ("outbox", "transfer_id"),
+    ("inbox", "transfer_id"),
+    ("idempotency", "transfer_id"),
+];
+
+/// Tells the story of a breach.
+///
+/// # Errors
+/// A database cannot be read.
+pub async fn tell(world: &World, databases: &Databases, breach: &Breach) -> Result<String> {
+    let mut story = format!("{}: {}\n", breach.check, breach.what);
+    if let Some(account) = breach.account {
+        let account = world.population.account(account);
+        writeln!(story, "account {} on shard {}", account.id, account.shard + 1)?;
+    }
+    if let Some(id) = breach.request {
+        let family = family(world, id);
+        for id in &family {
+            let history = world.history.borrow();
+            writeln!(story, "request {id}: {}", wish(world, history.get(*id)))?;
+        }
+        calls(world, &family, &mut story)?;
+        let transfer = world.history.borrow().get(family[0]).transfer();
+        let by_message = by_message(databases, family[0]).await?;
+        for transfer in transfer.into_iter().chain(by_message.into_iter().filter(|id| Some(*id) != transfer)) {
+            rows(databases, transfer, &mut story).await?;
+        }
+    }
+    Ok(story)
+}
+
+/// The request itself or its reservation, and all that is about the same money.
+fn family(world: &World, id: RequestId) -> Vec<RequestId> {
+    let history = world.history.borrow();
+    let first = match history.get(id).want {
+        Want::Commit { of, .. } | Want::Release { of } => of,
+        Want::Transfer { .. } | Want::Reserve { .. } => id,
+    };
+    std::iter::once(first).chain(history.get(first).ends.iter().copied()).collect()
+}
+
+fn wish(world: &World, request: &Request) -> String {
+    let account = |place: u32| {
+        let account = world.population.account(place);
+        format!("{} (shard {})", account.id, account.shard + 1)
+    };
+    match request.want {
+        Want::Transfer { debit, credit, amount, doom, to_user } => {
+            let to = if to_user { "the user of " } else { "" };
+            let doom = doom.map_or_else(String::new, |doom| format!(", to be refused: {doom:?}"));
+            format!("transfer {amount} from {} to {to}{}{doom}", account(debit), account(credit))
+        }
+        Want::Reserve { debit, credit, amount, expires_in_seconds } => {
+            format!("reserve {amount} from {} to {} for {expires_in_seconds} s", account(debit), account(credit))
+        }
+        Want::Commit { of, amount: Some(amount) } => format!("commit {amount} of {of}"),
+        Want::Commit { of, amount: None } => format!("commit all of {of}"),
+        Want::Release { of } => format!("release {of}"),
+    }
+}
+
+fn calls(world: &World, family: &[RequestId], story: &mut String) -> Result<()> {
+    let history = world.history.borrow();
+    let mut calls: Vec<(RequestId, Attempt)> = vec![];
+    for id in family {
+        let request = history.get(*id);
+        if let Some(settled) = request.settled {
+            writeln!(story, "before, request {id} was answered with: {}", settled.answer)?;
+        }
+        calls.extend(request.attempts.iter().map(|attempt| (*id, *attempt)));
+    }
+    calls.sort_by_key(|(_, attempt)| attempt.sent);
+    for (id, attempt) in calls {
+        let Attempt { how, router, sent, answered, answer } = attempt;
+        let word = match how {
+            How::Asked => "asked",
+            How::Altered => "asked with another amount",
+            How::Looked => "looked",
+        };
+        let router = &world.routers[usize::from(router)].url;
+        let took_ms = answered.since(sent).as_millis();
+        writeln!(story, "{sent}  request {id} {word} through {router}, after {took_ms} ms: {answer}")?;
+    }
+    Ok(())
+}
+
+/// Transfers that carry the request's name, whatever their id.
+async fn by_message(databases: &Databases, id: RequestId) -> Result<Vec<Uuid>> {
+    let mut found = vec![];
+    for client in databases.clients() {
+        let named =
+            "SELECT id FROM transfers WHERE message = $1 UNION SELECT transfer_id FROM reservations WHERE message = $1";
+        found.extend(client.query(named, &[&id.to_string()]).await?.iter().map(|row| row.get::<_, Uuid>(0)));
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+async fn rows(databases: &Databases, transfer: Uuid, story: &mut String) -> Result<()> {
+    for (shard, client) in databases.clients().iter().enumerate() {
+        for (table, column) in TABLES {
+            let statement = format!("SELECT to_jsonb(found)::text FROM {table} found WHERE {column} = $1");
+            for row in client.query(&statement, &[&transfer]).await? {
+                writeln!(story, "shard {}, {table}: {}", shard + 1, row.get::<_, String>(0))?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! When which fault was there.
+
+use std::time::Duration;
+
+use super::clock::Moment;
+use crate::harm::HarmClass;
+
+/// A fault that was inflicted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Struck {
+    /// Its class.
+    pub class: HarmClass,
+    /// What it was, in words.
+    pub harm: String,
+    /// When it began.
+    pub began: Moment,
+    /// When it was over, or healed.
+    pub ended: Moment,
+    /// The routers that could not answer meanwhile, as places.
+    pub routers: Vec<u8>,
+    /// The shard whose PostgreSQL was started again, as a place, and when.
+    pub restarted: Option<(usize, Moment)>,
+    /// The shards that it is felt on, as places.
+    pub shards: Vec<usize>,
+}
+
+/// The faults since the last check.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Timeline(pub Vec<Struck>);
+
+/// Around a fault: a signal and the note of its time are not one moment.
+const MARGIN: Duration = Duration::from_millis(50);
+
+impl Timeline {
+    /// Whether a router was alive and not stopped all the time.
+    pub fn router_lived(&self, router: u8, from: Moment, until: Moment) -> bool {
+        let mut harms = self.0.iter().filter(|struck| struck.routers.contains(&router));
+        !harms.any(|struck| struck.began <= until.plus(MARGIN) && from <= struck.ended.plus(MARGIN))
+    }
+
+    /// The last moment, from `from` on, at which another fault that began before `until` was still there.
+    pub fn disturbed_until(&self, place: usize, from: Moment, until: Moment) -> Moment {
+        let others = self.0.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, struck)| struck);
+        let there = others.filter(|struck| struck.began < until && struck.ended > from);
+        there.map(|struck| struck.ended).max().unwrap_or(from)
+    }
+}
