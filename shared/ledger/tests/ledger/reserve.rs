@@ -242,6 +242,22 @@ fn a_key_is_for_a_reservation_or_for_a_transfer_but_not_for_both() {
     assert_eq!(two.ask(reserve(other)), (key_reused, Writes::default()));
 }
 
+/// What is read of an open transfer is what was answered when it came to stand there.
+#[test]
+fn an_open_transfer_is_read_as_it_was_answered() {
+    let read = |shard: &crate::shard::Shard, id| shard.rows.reservations[&id].as_transfer();
+    let mut shard = shard();
+    let held = hold(&mut shard, transfer_away());
+    assert_eq!(read(&shard, held.id), held);
+    let pending = transfer_of(shard.ask(Command::Commit(commit(held.id, Some(40)))).0);
+    assert_eq!(read(&shard, held.id), pending);
+    for state in [DebitState::Crediting, DebitState::Voiding] {
+        let mut shard = crate::world::shard();
+        let pending = crate::world::reserved(&mut shard, state);
+        assert_eq!(read(&shard, pending.id), pending);
+    }
+}
+
 /// A repeat of the request must get the first answer again, whatever has become of the transfer.
 #[test]
 fn a_transfer_still_tells_how_it_was_reserved() {
