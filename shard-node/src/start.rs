@@ -24,6 +24,9 @@ const ACCOUNT_QUESTIONS_MAX: usize = 16_384;
 /// Its own map is read over its own link, so only a node that cannot answer itself gets this old.
 const TOPOLOGY_AGE_MAX: Duration = Duration::from_secs(60);
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// Connections are made in milliseconds.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Serves until the signal to stop, then drains.
 ///
@@ -59,6 +62,7 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<(), BoxError> {
     let dispatch = Arc::new(Dispatch { node: node.clone(), accounts: questions });
     let (service, links) = LinkService::new(dispatch, &config.cluster_secret, config.internal.in_flight_max);
     let serving = async {
+        ready_to_take_links(&node, &shutdown).await;
         runtime::serve::serve(listener, service, &config.internal, shutdown.clone(), config.drain.timeout).await;
         if tokio::time::timeout(config.drain.timeout, links.drain()).await.is_err() {
             tracing::warn!("links were cut: the time to drain was up");
@@ -72,6 +76,21 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<(), BoxError> {
     tasks.shutdown().await;
     drop(admin);
     ended
+}
+
+/// A node that has just been started takes no link before its lanes can work, so that routers go on with another replica.
+/// If PostgreSQL goes away meanwhile, it takes links all the same, and answers that it cannot help.
+async fn ready_to_take_links(node: &Node, shutdown: &Shutdown) {
+    let ready = async {
+        while !node.lanes.are_up() || !node.reader_is_up.load(Ordering::Relaxed) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    tokio::select! {
+        () = ready => {}
+        () = tokio::time::sleep(READY_WITHIN) => {}
+        () = shutdown.triggered() => {}
+    }
 }
 
 /// A task that panics has lost its lane or its duty: better to end and be started again than to serve half.

@@ -5,10 +5,11 @@ mod support;
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use libtest_mimic::{Arguments, Trial};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
-use support::{Holder, Known, Wish, World, explain};
+use support::{Holder, Known, Wish, World, explain, post};
 use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
@@ -49,6 +50,8 @@ fn trials(stage: Stage) -> Vec<Trial> {
         opposite_transfers_both_succeed,
         an_account_drained_from_many_sides_is_never_overdrawn,
         one_key_for_fifty_different_requests_takes_effect_once,
+        reservations_that_expire_at_once_are_each_given_back_once,
+        commit_release_and_expiry_meet_and_exactly_one_wins,
         a_shard_node_that_is_stopped_leaves_no_request_without_its_answer,
     ]
 }
@@ -153,6 +156,87 @@ async fn an_account_drained_from_many_sides_is_never_overdrawn(world: &World) ->
     let last = world.history(&full).await?.pop().context("there are entries")?;
     ensure!(last["balance_after"] == 2, "{last}");
     Ok(())
+}
+
+async fn reserve(world: &World, router: usize, key: &str, pair: [&Holder; 2], seconds: u32) -> Result<String> {
+    let [debit, credit] = pair;
+    let body = json!({
+        "debit_account_id": debit.account, "credit_account_id": credit.account, "amount": 2, "reserve": true,
+        "expires_in_seconds": seconds
+    });
+    let answer = post(routers(world, &debit.region)?[router], "/v1/transfers", &debit.token, key, &body).await?;
+    ensure!(answer.status == 201, "{key}: {} {}", answer.status, answer.body);
+    let reserved: Value = answer.read()?;
+    Ok(reserved["id"].as_str().context("a transfer has an id")?.to_owned())
+}
+
+async fn reservations_that_expire_at_once_are_each_given_back_once(world: &World) -> Result<()> {
+    let holders = holders(world, "lapse", 4, 1_000).await?;
+    let keys: Vec<String> = (0..400).map(|number| format!("lapse-{number}")).collect();
+    let reserved = keys
+        .iter()
+        .enumerate()
+        .map(|(number, key)| reserve(world, number % 2, key, [&holders[number % 4], &holders[(number + 1) % 4]], 1));
+    let ids = try_join_all(reserved).await?;
+    let paths: Vec<String> = ids.iter().map(|id| format!("/v1/transfers/{id}?wait_seconds=20")).collect();
+    let ends = paths.iter().enumerate().map(|(number, path)| world.get(&holders[number % 4], path));
+    for end in try_join_all(ends).await? {
+        ensure!(end["state"] == "released" && end["reason"] == "expired", "{end}");
+    }
+    for holder in &holders {
+        let account = world.account(holder).await?;
+        ensure!(account["balance"] == 1_000 && account["reserved"] == 0, "{account}");
+    }
+    Ok(())
+}
+
+/// A commit, a release and the due time meet, through two routers and two shard-nodes; repeats of the winner agree.
+async fn commit_release_and_expiry_meet_and_exactly_one_wins(world: &World) -> Result<()> {
+    let holders = holders(world, "race", 4, 1_000).await?;
+    let races =
+        (0..60).map(|number| race(world, number, [&holders[number % 4], &holders[(number + 1 + number / 20) % 4]]));
+    let mut ends = std::collections::BTreeMap::<String, usize>::new();
+    for end in try_join_all(races).await? {
+        *ends.entry(end).or_default() += 1;
+    }
+    ensure!(ends.len() == 3, "not everybody has won once: {ends:?}");
+    Ok(())
+}
+
+/// How a transfer has ended, by its reason or state.
+async fn race(world: &World, number: usize, pair: [&Holder; 2]) -> Result<String> {
+    let id = reserve(world, number % 2, &format!("race-{number}"), pair, 1).await?;
+    let [debit, _] = pair;
+    let routers = routers(world, &debit.region)?;
+    // Around the due time: some before it, some after the sweep.
+    tokio::time::sleep(std::time::Duration::from_millis(if number % 3 == 0 { 1_500 } else { 850 + number as u64 * 5 }))
+        .await;
+    let (path, key) = (format!("/v1/transfers/{id}"), format!("race-commit-{number}"));
+    let (commit_path, release_path, nothing) = (format!("{path}/commit"), format!("{path}/release"), json!({}));
+    let commit = post(routers[number % 2], &commit_path, &debit.token, &key, &nothing);
+    let release = post(routers[(number + 1) % 2], &release_path, &debit.token, "", &nothing);
+    let (committed, released) = match number % 2 {
+        0 => futures_util::future::try_join(commit, release).await?,
+        _ => {
+            let (released, committed) = futures_util::future::try_join(release, commit).await?;
+            (committed, released)
+        }
+    };
+    let end = world.get(debit, &format!("{path}?wait_seconds=20")).await?;
+    let text = |name: &str| end[name].as_str().unwrap_or_default().to_owned();
+    let won = if text("state") == "posted" { text("state") } else { text("reason") };
+    let expected = match won.as_str() {
+        "posted" => (200, 409),
+        "released_by_client" => (409, 200),
+        "expired" => (409, 409),
+        other => anyhow::bail!("{id} has ended as {other}"),
+    };
+    // Another shard may not have answered in time.
+    let is_committed = committed.status == expected.0 || (won == "posted" && committed.status == 202);
+    ensure!(is_committed && released.status == expected.1, "{won}: {} {}", committed.body, released.body);
+    let again = post(routers[(number + 1) % 2], &commit_path, &debit.token, &key, &nothing).await?;
+    ensure!(again.status == expected.0, "{won}: {} and then {}", committed.body, again.body);
+    Ok(won)
 }
 
 async fn a_shard_node_that_is_stopped_leaves_no_request_without_its_answer(world: &World) -> Result<()> {

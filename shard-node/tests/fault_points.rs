@@ -33,19 +33,15 @@ fn is_name(text: &str) -> bool {
 }
 
 #[test]
-fn each_point_of_the_table_stands_in_the_code_once_and_no_other_does() {
+fn each_point_of_the_table_stands_in_the_code_and_no_other_does() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     for package in [here.to_owned(), here.join("../router")] {
         let table = names_in_table(&package.join("src/faults/registry.rs"));
         let mut code = Vec::new();
         names_in_code(&package.join("src"), &mut code);
-        for names in [&table, &code] {
-            let unique: BTreeSet<&String> = names.iter().collect();
-            assert_eq!(unique.len(), names.len(), "a point is there twice: {names:?}");
-        }
-        let (table, code) = (table.iter().collect::<BTreeSet<_>>(), code.iter().collect::<BTreeSet<_>>());
-        assert_eq!(table, code, "{}", package.display());
-        assert!(!table.is_empty());
+        let (names, used): (BTreeSet<_>, BTreeSet<_>) = (table.iter().collect(), code.iter().collect());
+        assert_eq!(names.len(), table.len(), "a point is in the table twice: {table:?}");
+        assert_eq!(names, used, "{}", package.display());
     }
 }
 

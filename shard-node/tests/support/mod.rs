@@ -178,7 +178,10 @@ fn text(body: &Value, field: &str) -> Result<String> {
     Ok(body[field].as_str().with_context(|| format!("no {field} in {body}"))?.to_owned())
 }
 
-async fn post(router: SocketAddr, path: &str, token: &str, key: &str, body: &Value) -> Result<Answer> {
+/// A POST with a key; none if it is empty.
+pub async fn post(router: SocketAddr, path: &str, token: &str, key: &str, body: &Value) -> Result<Answer> {
     let authorization = format!("Bearer {token}");
-    call(router, Method::POST, path, &[("authorization", &authorization), ("idempotency-key", key)], Some(body)).await
+    let headers = [("authorization", authorization.as_str()), ("idempotency-key", key)];
+    let headers = if key.is_empty() { &headers[..1] } else { &headers };
+    call(router, Method::POST, path, headers, Some(body)).await
 }
