@@ -53,9 +53,10 @@ impl App {
         let metrics = RouterMetrics::register(metrics)?;
         let sessions = Sessions::new(&config.redis, &config.sessions, metrics.session_cache.clone());
         let document = openapi::document();
+        let user_agent = format!("wallet-router/{} (router-{})", env!("CARGO_PKG_VERSION"), config.region);
         Ok(Self {
             region: config.region.clone(),
-            directory: Directory::start(&config.cluster.seeds, config.cluster.secret.expose()),
+            directory: Directory::start(&config.cluster.seeds, config.cluster.secret.expose(), &user_agent),
             sessions: sessions.map_err(StartError::Redis)?,
             rate_limit: RateLimit::new(&config.rate_limit),
             routes: Routes::new(),

@@ -67,6 +67,8 @@ impl Node {
         metrics: NodeMetrics,
         shutdown: Shutdown,
     ) -> Arc<Node> {
+        let (version, shard, replica) = (env!("CARGO_PKG_VERSION"), config.shard, config.replica);
+        let user_agent = format!("wallet-shard-node/{version} (shard-{shard}.{replica})");
         let peers: Vec<String> = standing.topology.shards.iter().flat_map(|shard| shard.addresses.clone()).collect();
         Arc::new(Node {
             shard: config.shard,
@@ -75,7 +77,7 @@ impl Node {
             reconcile_pool,
             map: watch::Sender::new(Arc::new(map_of(&standing))),
             standing: ArcSwap::from_pointee(standing),
-            directory: Directory::start(&peers, config.cluster_secret.expose()),
+            directory: Directory::start(&peers, config.cluster_secret.expose(), &user_agent),
             lanes,
             waiters: Waiters::default(),
             deliveries: Mutex::default(),

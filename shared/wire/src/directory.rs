@@ -39,6 +39,7 @@ pub struct Directory(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     secret: String,
+    user_agent: String,
     view: ArcSwap<View>,
     // Links by address; held while the view is replaced, so that two maps do not undo each other.
     links: Mutex<HashMap<String, Link>>,
@@ -60,10 +61,12 @@ pub struct Routed {
 }
 
 impl Directory {
-    /// Starts learning from the addresses given, within a tokio runtime.
-    pub fn start(seeds: &[String], secret: &str) -> Directory {
+    /// Starts learning from the addresses given, within a tokio runtime. `user_agent` names the caller to whoever looks
+    /// at its connections.
+    pub fn start(seeds: &[String], secret: &str, user_agent: &str) -> Directory {
         let directory = Directory(Arc::new(Inner {
             secret: secret.to_owned(),
+            user_agent: user_agent.to_owned(),
             view: ArcSwap::from_pointee(View::default()),
             links: Mutex::new(HashMap::new()),
             changes: watch::channel(0).0,
@@ -189,7 +192,7 @@ impl Directory {
         if let Some(link) = links.get(address) {
             return link.clone();
         }
-        let link = Link::open(address.to_owned(), &self.0.secret);
+        let link = Link::open(address.to_owned(), &self.0.secret, &self.0.user_agent);
         links.insert(address.to_owned(), link.clone());
         tokio::spawn(watch_map(Arc::downgrade(&self.0), link.clone()));
         link

@@ -1,5 +1,6 @@
 //! The link over real sockets.
 
+use bytes::BytesMut;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::Empty;
 use hyper::body::Incoming;
@@ -8,11 +9,13 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use wire::answer::Answer;
-use wire::link::{self, CallError, Handler, Link, PROTOCOL, Replier};
+use wire::link::{self, CallError, Handler, Link, PROTOCOL, Replier, frame};
 use wire::operation::{Call, CallContext, Operation, Read};
 use wire::trace::TraceContext;
 
@@ -75,9 +78,61 @@ fn call(remaining_ms: u32) -> Call {
 }
 
 async fn open(node: &Node) -> Link {
-    let link = Link::open(node.address.clone(), "secret");
+    let link = Link::open(node.address.clone(), "secret", "test/1 (test)");
     link.up().await;
     link
+}
+
+/// A way to the node on which every frame that matters arrives twice, in both directions.
+async fn doubling(node: &Node) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let (address, behind) = (listener.local_addr().expect("has an address").to_string(), node.address.clone());
+    tokio::spawn(async move {
+        let (client, _) = listener.accept().await.expect("accepts");
+        let server = TcpStream::connect(behind).await.expect("connects");
+        let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+        tokio::spawn(double(from_client, to_server));
+        double(from_server, to_client).await;
+    });
+    address
+}
+
+/// Passes on the head of a request or answer as it is, and then each frame, twice if it matters.
+async fn double(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    let (mut buffer, mut in_head) = (BytesMut::new(), true);
+    while from.read_buf(&mut buffer).await.is_ok_and(|read| read > 0) {
+        if in_head {
+            let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+            to.write_all(&buffer.split_to(end + 4)).await.expect("writes");
+            in_head = false;
+        }
+        while let Some(length) = frame::next(&buffer).expect("frames") {
+            let frame = buffer.split_to(length);
+            for _ in 0..if frame::matters(&frame) { 2 } else { 1 } {
+                to.write_all(&frame).await.expect("writes");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_arrives_twice_answers_no_other_call() {
+    let mut node = node(100).await;
+    let link = Link::open(doubling(&node).await, "secret", "test/1 (test)");
+    link.up().await;
+    for number in 0..50 {
+        let called = tokio::spawn({
+            let link = link.clone();
+            async move { link.call(call(5_000)).await }
+        });
+        // Both are answered, each answer arrives twice, and the next call is on its way before the last of the four.
+        for _ in 0..2 {
+            let (_, replier) = node.calls.recv().await.expect("arrives");
+            replier.reply(Answer::Overloaded { retry_after_ms: number });
+        }
+        assert_eq!(called.await.expect("runs"), Ok(Answer::Overloaded { retry_after_ms: number }));
+    }
+    assert!(link.is_up());
 }
 
 #[tokio::test]
@@ -152,7 +207,7 @@ async fn a_call_whose_time_is_up_is_unknown() {
 #[tokio::test]
 async fn nothing_is_sent_to_a_node_that_is_not_there() {
     let nowhere = { TcpListener::bind("127.0.0.1:0").await.expect("binds").local_addr().expect("has an address") };
-    let link = Link::open(nowhere.to_string(), "secret");
+    let link = Link::open(nowhere.to_string(), "secret", "test/1 (test)");
     assert_eq!(link.call(call(5_000)).await, Err(CallError::NotApplied));
 }
 

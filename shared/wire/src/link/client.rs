@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
-use slab::Slab;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -56,11 +56,13 @@ struct Outgoing {
 }
 
 impl Link {
-    /// Starts connecting in the background, within a tokio runtime.
-    pub fn open(address: String, secret: &str) -> Link {
+    /// Starts connecting in the background, within a tokio runtime. `user_agent` names the caller to whoever looks at
+    /// its connections (RFC 9110, section 10.1.5).
+    pub fn open(address: String, secret: &str, user_agent: &str) -> Link {
         let (up, state) = watch::channel(State::Down);
         let (alive, closed) = watch::channel(());
-        tokio::spawn(keep_connected(address, format!("Bearer {secret}"), up, closed));
+        let opening = Opening { address, authorization: format!("Bearer {secret}"), user_agent: user_agent.to_owned() };
+        tokio::spawn(keep_connected(opening, up, closed));
         Link { state, _alive: Arc::new(alive) }
     }
 
@@ -91,17 +93,19 @@ impl Link {
     }
 }
 
-async fn keep_connected(
+/// What a connection is opened with.
+struct Opening {
     address: String,
     authorization: String,
-    up: watch::Sender<State>,
-    mut closed: watch::Receiver<()>,
-) {
+    user_agent: String,
+}
+
+async fn keep_connected(opening: Opening, up: watch::Sender<State>, mut closed: watch::Receiver<()>) {
     let mut pause = RECONNECT_AFTER;
     loop {
         let started = Instant::now();
         tokio::select! {
-            () = connection(&address, &authorization, &up) => {}
+            () = connection(&opening, &up) => {}
             _ = closed.changed() => return,
         }
         up.send_replace(State::Down);
@@ -117,8 +121,9 @@ async fn keep_connected(
 }
 
 /// One connection's whole life.
-async fn connection(address: &str, authorization: &str, up: &watch::Sender<State>) {
-    let io = match tokio::time::timeout(CONNECT_TIMEOUT, upgrade(address, authorization)).await {
+async fn connection(opening: &Opening, up: &watch::Sender<State>) {
+    let address = opening.address.as_str();
+    let io = match tokio::time::timeout(CONNECT_TIMEOUT, upgrade(opening)).await {
         Ok(Ok(io)) => io,
         Ok(Err(error)) => return tracing::debug!(address, %error, "link not made"),
         Err(_) => return tracing::debug!(address, "link not made in time"),
@@ -133,7 +138,7 @@ async fn connection(address: &str, authorization: &str, up: &watch::Sender<State
         () = take_answers(reader, flight.clone(), up) => {}
     }
     // Whoever still waits learns that the outcome is unknown.
-    flight.lock().clear();
+    flight.lock().waiting.clear();
     tracing::debug!(address, "link ended");
 }
 
@@ -149,7 +154,8 @@ enum UpgradeError {
     Refused(StatusCode),
 }
 
-async fn upgrade(address: &str, authorization: &str) -> Result<impl AsyncRead + AsyncWrite + use<>, UpgradeError> {
+async fn upgrade(opening: &Opening) -> Result<impl AsyncRead + AsyncWrite + use<>, UpgradeError> {
+    let Opening { address, authorization, user_agent } = opening;
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -159,6 +165,7 @@ async fn upgrade(address: &str, authorization: &str) -> Result<impl AsyncRead + 
         .header(header::CONNECTION, HeaderValue::from_static("upgrade"))
         .header(header::UPGRADE, HeaderValue::from_static(PROTOCOL))
         .header(header::AUTHORIZATION, authorization)
+        .header(header::USER_AGENT, user_agent)
         .body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -170,19 +177,38 @@ async fn upgrade(address: &str, authorization: &str) -> Result<impl AsyncRead + 
 
 /// The calls that were sent and wait for their answers.
 #[derive(Debug, Clone, Default)]
-struct Flight(Arc<Mutex<Slab<oneshot::Sender<Answer>>>>);
+struct Flight(Arc<Mutex<InFlight>>);
+
+/// A number is not given again before all others were: an answer that comes twice, or late, must find nobody rather
+/// than another call.
+#[derive(Debug, Default)]
+struct InFlight {
+    next: u32,
+    waiting: HashMap<u32, oneshot::Sender<Answer>>,
+}
 
 impl Flight {
-    fn lock(&self) -> MutexGuard<'_, Slab<oneshot::Sender<Answer>>> {
+    fn lock(&self) -> MutexGuard<'_, InFlight> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn is_empty(&self) -> bool {
+        self.lock().waiting.is_empty()
+    }
+
     fn register(&self, answer: oneshot::Sender<Answer>) -> u32 {
-        u32::try_from(self.lock().insert(answer)).unwrap_or(u32::MAX)
+        let mut flight = self.lock();
+        while flight.waiting.contains_key(&flight.next) {
+            flight.next = flight.next.wrapping_add(1);
+        }
+        let number = flight.next;
+        flight.next = number.wrapping_add(1);
+        flight.waiting.insert(number, answer);
+        number
     }
 
     fn complete(&self, number: u32, answer: Answer) {
-        let waiting = self.lock().try_remove(number as usize);
+        let waiting = self.lock().waiting.remove(&number);
         if let Some(waiting) = waiting {
             // A caller that has given up meanwhile does not need it.
             drop(waiting.send(answer));
@@ -242,7 +268,7 @@ async fn take_answers(mut reader: impl AsyncRead + Unpin, flight: Flight, up: &w
                 Err(error) => return tracing::error!(%error, "an answer was not decoded"),
             }
         }
-        if going_away && flight.lock().is_empty() {
+        if going_away && flight.is_empty() {
             return;
         }
     }

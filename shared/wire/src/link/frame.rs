@@ -21,6 +21,39 @@ pub enum FrameError {
     Unencodable(#[source] postcard::Error),
 }
 
+/// How many bytes at the front are whole frames: for who passes frames on without reading them.
+///
+/// # Errors
+/// [`FrameError::TooLong`]: this is no stream of frames.
+pub fn whole(bytes: &[u8]) -> Result<usize, FrameError> {
+    let mut end = 0;
+    while let Some(length) = next(&bytes[end..])? {
+        end += length;
+    }
+    Ok(end)
+}
+
+/// The length of the frame at the front, its prefix included; `None` until all of it has come.
+///
+/// # Errors
+/// [`FrameError::TooLong`]: this is no stream of frames.
+pub fn next(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
+    let Some(prefix) = bytes.first_chunk::<4>() else {
+        return Ok(None);
+    };
+    let length = u32::from_le_bytes(*prefix) as usize;
+    if length > FRAME_BYTES_MAX {
+        return Err(FrameError::TooLong(length));
+    }
+    Ok(Some(4 + length).filter(|length| *length <= bytes.len()))
+}
+
+/// Whether a whole frame is a call or an answer, and not a mere sign of life.
+pub fn matters(frame: &[u8]) -> bool {
+    // Postcard writes the place of a variant first, and both stand in the first place of their enum.
+    frame.get(4) == Some(&0)
+}
+
 /// Appends one frame; nothing, if there is an error.
 pub(super) fn encode(message: &impl Serialize, buffer: &mut BytesMut) -> Result<(), FrameError> {
     let start = buffer.len();
@@ -43,19 +76,11 @@ fn append(message: &impl Serialize, buffer: &mut BytesMut, start: usize) -> Resu
 
 /// Takes the next whole frame off the front; `None` until more bytes have come.
 pub(super) fn decode<T: DeserializeOwned>(buffer: &mut BytesMut) -> Result<Option<T>, FrameError> {
-    let Some(prefix) = buffer.first_chunk::<4>() else {
+    let Some(length) = next(buffer)? else {
         return Ok(None);
     };
-    let length = u32::from_le_bytes(*prefix) as usize;
-    if length > FRAME_BYTES_MAX {
-        return Err(FrameError::TooLong(length));
-    }
-    if buffer.len() < 4 + length {
-        buffer.reserve(4 + length - buffer.len());
-        return Ok(None);
-    }
-    let message = postcard::from_bytes(&buffer[4..4 + length]).map_err(FrameError::Malformed)?;
-    buffer.advance(4 + length);
+    let message = postcard::from_bytes(&buffer[4..length]).map_err(FrameError::Malformed)?;
+    buffer.advance(length);
     Ok(Some(message))
 }
 
@@ -81,6 +106,38 @@ mod tests {
             }
             assert_eq!(found, ["one", "two", ""]);
         }
+    }
+
+    #[test]
+    fn whole_frames_are_told_from_the_beginning_of_one() {
+        let mut frames = BytesMut::new();
+        encode(&"one", &mut frames).expect("encodes");
+        let first = frames.len();
+        encode(&"two", &mut frames).expect("encodes");
+        for cut in 0..frames.len() {
+            assert_eq!(whole(&frames[..cut]).expect("frames"), if cut < first { 0 } else { first });
+        }
+        assert_eq!(whole(&frames).expect("frames"), frames.len());
+        assert!(whole(&[0xff; 4]).is_err());
+    }
+
+    #[test]
+    fn calls_and_answers_matter_and_signs_of_life_do_not() {
+        use super::super::{Request, Response};
+        use crate::answer::Answer;
+        use crate::operation::{Call, CallContext, Operation, Read};
+        use crate::trace::TraceContext;
+        fn encoded(message: &impl Serialize) -> BytesMut {
+            let mut buffer = BytesMut::new();
+            encode(message, &mut buffer).expect("encodes");
+            buffer
+        }
+        assert!(matters(&encoded(&Response::Answer(7, Box::new(Answer::NotFound)))));
+        assert!(!matters(&encoded(&Response::Pong)) && !matters(&encoded(&Response::GoAway)));
+        let context = CallContext { request_id: 7, trace: TraceContext::begin(1, 2), remaining_ms: 5 };
+        let operation = Operation::Read(Read::Map { known_version: 0, wait_ms: 0 });
+        assert!(matters(&encoded(&Request::Call(7, Box::new(Call { context, operation })))));
+        assert!(!matters(&encoded(&Request::Ping)));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! nothing, and there is no limit of batches in flight to choose.
 
 mod client;
-mod frame;
+pub mod frame;
 mod server;
 
 pub use client::{CallError, Link};
