@@ -94,6 +94,8 @@ impl<'a> Exchange<'a> {
     /// [`ErrorCode::Unavailable`]: nobody answered in that time.
     /// [`ErrorCode::IdempotencyInFlight`]: the same, and the first request with the same key was in flight.
     pub async fn ask_within(&self, time: Duration, operation: Operation) -> Result<Answer, Box<Refusal>> {
+        #[cfg(feature = "faults")]
+        let (time, again) = (crate::faults::patience(time), operation.clone());
         let remaining_ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         let context = CallContext { request_id: self.request_id.as_u128(), trace: self.trace, remaining_ms };
         let (name, place) = (operation.name(), operation.place());
@@ -104,6 +106,8 @@ impl<'a> Exchange<'a> {
         let began = Instant::now();
         let calling = self.app.directory.call(context, operation);
         let routed = runtime::crash!("crash::request_forwarded", during calling).await;
+        #[cfg(feature = "faults")]
+        let routed = crate::faults::retry_with_fresh_key(self.app, context, again, routed).await;
         runtime::crash!("crash::answer_not_passed_on");
         let routed = routed.map_err(|error| match error {
             CallError::Unknown if key.as_ref().is_some_and(|key| key.is_repeat) => {

@@ -35,6 +35,8 @@ impl IdempotencyKey {
     /// The claim of a key that belongs to a caller.
     pub fn claim(&self, caller: &str, fingerprint: Fingerprint) -> KeyClaim {
         let hash = Hash::begin("key").field(caller.as_bytes()).field(self.0.as_bytes());
+        #[cfg(feature = "faults")]
+        let hash = crate::faults::salt().iter().fold(hash, |hash, salt| hash.field(&salt.to_le_bytes()));
         KeyClaim { hash: KeyHash(hash.finish()), fingerprint: fingerprint.finish() }
     }
 

@@ -147,6 +147,9 @@ impl Refusal {
 impl From<CallError> for Box<Refusal> {
     fn from(error: CallError) -> Self {
         match error {
+            CallError::Unknown if runtime::bug!("bug::timeout_is_a_refusal") => {
+                Refusal::rejected(Rejection::InsufficientFunds, None, false)
+            }
             CallError::NotApplied => Refusal::unavailable("the account's shard cannot be reached; nothing was done"),
             CallError::Unknown => {
                 Refusal::unavailable("the account's shard did not answer in time; ask again with the same key")

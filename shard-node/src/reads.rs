@@ -107,7 +107,10 @@ impl AccountReader {
 
     async fn find(&self, batch: &[AccountQuestion]) -> Result<HashMap<AccountId, Account>, ReadError> {
         let ids: Vec<i64> = batch.iter().map(|question| question.id.as_i64()).collect();
-        reading::accounts(&self.client, &self.statement, &ids).await
+        let found = reading::accounts(&self.client, &self.statement, &ids).await?;
+        #[cfg(feature = "faults")]
+        let found = crate::faults::from_old_copies(found);
+        Ok(found)
     }
 }
 
@@ -206,6 +209,8 @@ async fn history(client: &deadpool_postgres::Client, query: EntriesQuery) -> Res
     let mut items = entries::page(client, &wanted, to_micros(jiff::Timestamp::now())).await?;
     let more = items.len() > usize::from(query.limit);
     items.truncate(usize::from(query.limit));
+    #[cfg(feature = "faults")]
+    crate::faults::without_first(&query, &mut items);
     Ok(Answer::Entries(EntriesPage { items, more }))
 }
 

@@ -10,15 +10,19 @@
 //! NAME: the process kills itself`.
 //!
 //! **A planted bug** (`bug::...`) is one plausible mistake, made in the code that serves, each time its action says so.
-//! `caught_by` names checks of which each is sufficient: those of a history of calls (`exactly_once`,
-//! `same_key_same_answer`, `acknowledged_in_both_books`, `rejections_are_final`, `read_your_writes`,
-//! `history_gapless`, `no_open_saga`, `answered_in_time`, `outcome_known`) and `audit::` with an invariant of the crate
-//! `audit`. `needs` says what must go on in the cluster for the mistake to be made or to show.
+//! `caught_by` names checks of the fault suite, each sufficient, and `audit::` with an invariant of the crate `audit`.
+//! `needs` says what must go on in the cluster, beside its usual load, for the mistake to be made or to show.
 //!
-//! Mistakes in a decision are made around `ledger::decide` ([`bugs`]): the pure crate knows nothing of them.
+//! Mistakes in a decision are made around `ledger::decide` ([`decision`]): the pure crate knows nothing of them.
 
+mod answers;
+mod decision;
+mod delivery;
 mod registry;
 
+pub(crate) use answers::{answer_early, as_posted, from_old_copies, with_fresh_key, without_first};
+pub(crate) use decision::{after, before};
+pub(crate) use delivery::{due, forget_message, misunderstand};
 pub use registry::POINTS;
 
 /// Names the points of this program and arms those that the environment wants. Before anything else.

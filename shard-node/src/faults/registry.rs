@@ -66,6 +66,186 @@ pub const POINTS: &[Point] = &[
     // Crash points of the expiry.
     crash("crash::expiry_found", "The sweep has found reservations that are due and brought none into a lane."),
     crash("crash::expiry_committed", "The expiry of a two-step transfer is committed."),
+    // Planted bugs: keys.
+    bug(
+        "bug::key_lookup_skipped",
+        Side::Shard,
+        "Keys are not looked up, and a key that is there already stays as it is: a repeat is carried out again.",
+        &["acknowledged_once", "same_answer", "one_outcome", "lines_explained"],
+        "repeats",
+    ),
+    bug(
+        "bug::key_not_recorded",
+        Side::Shard,
+        "The keys of a batch are not stored: a repeat is carried out again.",
+        &["acknowledged_once", "same_answer", "one_outcome", "lines_explained"],
+        "repeats",
+    ),
+    bug(
+        "bug::fingerprint_ignored",
+        Side::Shard,
+        "A key that comes with another request gets the answer to the first one.",
+        &["altered_refused"],
+        "keys used for two different requests",
+    ),
+    bug(
+        "bug::rerun_with_fresh_keys",
+        Side::Shard,
+        "A batch whose commit may have happened is run again without its keys.",
+        &["acknowledged_once", "lines_explained"],
+        "connections to PostgreSQL that break after `COMMIT` was carried out",
+    ),
+    // Commits.
+    bug(
+        "bug::answered_before_commit",
+        Side::Shard,
+        "Posted transfers are answered before `COMMIT` is sent.",
+        &["writes_visible", "acknowledged_once"],
+        "reads at once after answers, or a shard-node killed while it commits",
+    ),
+    bug(
+        "bug::commit_not_durable",
+        Side::Shard,
+        "Batches are committed with `synchronous_commit` off.",
+        &["acknowledged_once", "writes_visible"],
+        "a PostgreSQL that is killed with all its processes under load; it loses up to 600 ms",
+    ),
+    bug(
+        "bug::accounts_read_unlocked",
+        Side::Shard,
+        "Accounts are read without their locks: of two batches at once, the later one overwrites the other.",
+        &["audit::history_explains_balance", "audit::books_at_zero", "histories_gapless", "total_kept"],
+        "accounts that are debited and credited at the same time, in two lanes",
+    ),
+    bug(
+        "bug::batch_not_chained",
+        Side::Shard,
+        "A batch is left out of its lane's chain.",
+        &["audit::rows_as_chained"],
+        "",
+    ),
+    bug(
+        "bug::answers_mixed_up",
+        Side::Shard,
+        "In a batch of several posted transfers, each gets its neighbour's answer.",
+        &["acknowledged_once", "answers_expected", "rows_agree"],
+        "several local transfers at once on one shard",
+    ),
+    bug(
+        "bug::entry_number_reused",
+        Side::Shard,
+        "An account that was credited does not count the entry: the next one gets the same number.",
+        &["audit::history_explains_balance", "histories_gapless"],
+        "",
+    ),
+    // Sagas.
+    bug(
+        "bug::credit_without_inbox",
+        Side::Credit,
+        "The credit side is posted without its inbox row.",
+        &["audit::decisions_kept", "sagas_closed"],
+        "",
+    ),
+    bug(
+        "bug::inbox_without_credit",
+        Side::Credit,
+        "The inbox says that the credit side is posted, and it is not.",
+        &["audit::decisions_kept", "audit::debits_paired", "acknowledged_once", "total_kept"],
+        "",
+    ),
+    bug(
+        "bug::void_without_tombstone",
+        Side::Credit,
+        "`void` is answered and not recorded: a late `credit` finds nothing.",
+        &["audit::releases_decided"],
+        "`saga.void_after_seconds` of 1 or 2, and shards that are cut off from each other for longer",
+    ),
+    bug(
+        "bug::released_without_asking",
+        Side::Debit,
+        "A message without an answer is taken for voided.",
+        &["audit::releases_decided", "audit::credits_paired"],
+        "shards that are cut off from each other or killed",
+    ),
+    bug(
+        "bug::no_answer_is_a_refusal",
+        Side::Debit,
+        "\"Unavailable\", \"overloaded\" and \"moved\" are taken for the other shard's refusal.",
+        &["audit::releases_decided", "audit::credits_paired"],
+        "a credit shard without its PostgreSQL",
+    ),
+    bug(
+        "bug::decision_dropped",
+        Side::Debit,
+        "The other shard's decision is lost on its way into a lane, each time.",
+        &["sagas_closed", "unknown_resolved"],
+        "to be left armed until the check: the outbox asks again",
+    ),
+    bug(
+        "bug::outbox_row_deleted_early",
+        Side::Debit,
+        "The outbox row goes when its message is sent, not when its transfer is decided.",
+        &["sagas_closed", "audit::sagas_in_time", "unknown_resolved"],
+        "answers between shards that are lost",
+    ),
+    bug(
+        "bug::settle_applied_twice",
+        Side::Debit,
+        "The debit side of a transfer to another shard is taken off the balance twice.",
+        &["audit::books_at_zero", "audit::history_explains_balance", "total_kept"],
+        "",
+    ),
+    bug(
+        "bug::reserved_told_as_posted",
+        Side::Debit,
+        "A transfer to another shard is answered as posted once its amount is set aside.",
+        &["writes_visible", "rejected_never", "acknowledged_once"],
+        "reads at once after answers, or transfers that the other shard refuses",
+    ),
+    // Two-step transfers.
+    bug(
+        "bug::release_ignores_state",
+        Side::Debit,
+        "A release does not look whether the transfer was committed.",
+        &["audit::credits_paired", "two_step_one_winner"],
+        "releases that race commits, between shards",
+    ),
+    bug(
+        "bug::expiry_ignores_state",
+        Side::Debit,
+        "The expiry does not look whether the transfer was committed.",
+        &["audit::credits_paired", "two_step_one_winner"],
+        "transfers of a few seconds that are committed, between shards whose answers are lost or late",
+    ),
+    bug(
+        "bug::part_commit_keeps_the_rest",
+        Side::Debit,
+        "The rest of a part commit stays set aside.",
+        &["audit::reserved_explained", "two_step_amounts"],
+        "part commits",
+    ),
+    bug(
+        "bug::expiry_keeps_the_reservation",
+        Side::Debit,
+        "An expired transfer's amount stays set aside.",
+        &["audit::reserved_explained", "two_step_expires"],
+        "transfers that expire",
+    ),
+    // Reads.
+    bug(
+        "bug::stale_reads",
+        Side::Shard,
+        "Accounts are answered from copies of up to three seconds ago.",
+        &["writes_visible", "reads_possible", "routers_agree"],
+        "",
+    ),
+    bug(
+        "bug::page_skips_an_entry",
+        Side::Shard,
+        "Each page of history but the first lacks its first entry.",
+        &["histories_shown"],
+        "histories of more than one page",
+    ),
 ];
 
 const fn at_line(name: &'static str, side: Side, table_line: &'static str, about: &'static str) -> Point {
@@ -74,4 +254,14 @@ const fn at_line(name: &'static str, side: Side, table_line: &'static str, about
 
 const fn crash(name: &'static str, about: &'static str) -> Point {
     Point { name, side: Side::Shard, about, kind: Kind::CRASH }
+}
+
+const fn bug(
+    name: &'static str,
+    side: Side,
+    about: &'static str,
+    caught_by: &'static [&'static str],
+    needs: &'static str,
+) -> Point {
+    Point { name, side, about, kind: Kind::Bug { caught_by, needs } }
 }

@@ -55,6 +55,10 @@ fn finish_decided(node: &Arc<Node>, origin: Origin, command: &Command, decided: 
         Decided::Transfer(transfer) => {
             count(node, &transfer);
             match transfer.state {
+                #[cfg(feature = "faults")]
+                TransferState::Pending if runtime::bug!("bug::reserved_told_as_posted") => {
+                    origin.reply(Answer::Transfer { transfer: crate::faults::as_posted(transfer), replayed: false });
+                }
                 TransferState::Pending => follow(node, origin, transfer.id, Some(transfer), false),
                 TransferState::Reserved => origin.reply(Answer::Transfer { transfer, replayed: false }),
                 TransferState::Posted | TransferState::Released | TransferState::Rejected => {

@@ -72,6 +72,8 @@ impl Batch {
             };
             match is_safe && !origin.is_expired() {
                 true => {
+                    #[cfg(feature = "faults")]
+                    let stamped = crate::faults::with_fresh_key(stamped);
                     batch.stamped.push(stamped);
                     batch.origins.push(origin);
                 }
@@ -259,7 +261,11 @@ impl Lane {
     async fn attempt(&self, session: &BatchSession, batch: &mut Batch) -> Result<Committed, BatchError> {
         let standing = self.node.standing.load_full();
         let (mut books, head) = session.load(&batch.stamped, &standing).await?;
+        #[cfg(feature = "faults")]
+        let planted = crate::faults::before(&mut books, &batch.stamped);
         let (outcomes, writes) = ledger::decide(&mut books, &batch.stamped);
+        #[cfg(feature = "faults")]
+        let (outcomes, writes) = crate::faults::after(planted, &mut books, &batch.stamped, outcomes, writes);
         if writes.is_empty() {
             session.rollback().await?;
             return Ok(Committed { outcomes, to_send: Vec::new() });
@@ -272,6 +278,8 @@ impl Lane {
             origin.decided_before |= matches!(outcome, Outcome::Decided(_));
         }
         runtime::crash!("crash::batch_decided");
+        #[cfg(feature = "faults")]
+        crate::faults::answer_early(&mut batch.origins, &outcomes);
         let saving = session.save(&writes, &books, head, &traces);
         let saved = runtime::crash!("crash::commit_sent", during saving).await;
         if matches!(&saved, Err(error) if !matches!(error, BatchError::Broken(_))) {

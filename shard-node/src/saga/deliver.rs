@@ -31,12 +31,16 @@ async fn attempt(node: &Arc<Node>, reservation: Reservation, trace: TraceContext
     let context = CallContext { request_id: id.uuid().as_u128(), trace, remaining_ms: lease_ms };
     let debit_account_id = reservation.credit.debit_account_id;
     let operation = Operation::Command { command: message(reservation), wait_ms: 0 };
+    #[cfg(feature = "faults")]
+    crate::faults::forget_message(node, id).await;
     let started = Instant::now();
     // With nobody there to take it, the outbox waits better than a task does.
     let called = match operation.place().is_some_and(|(region, slot)| node.directory.reaches(region, slot)) {
         true => runtime::crash!("crash::credit_sent", during node.directory.call(context, operation)).await,
         false => Err(CallError::NotApplied),
     };
+    #[cfg(feature = "faults")]
+    let called = crate::faults::misunderstand(node, called);
     let error = match called {
         Ok(routed) => match routed.answer {
             Answer::Decision { decision, shard } => {

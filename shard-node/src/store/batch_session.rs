@@ -220,6 +220,10 @@ impl BatchSession {
     }
 
     async fn accounts(&self, wanted: &Wanted) -> Result<Vec<Row>, Error> {
+        if wanted.held.is_empty() && runtime::bug!("bug::accounts_read_unlocked") {
+            let unlocked = load::ACCOUNTS.trim_end_matches(" FOR NO KEY UPDATE");
+            return self.client.query(unlocked, &[&wanted.accounts]).await;
+        }
         match wanted.held.is_empty() {
             true => self.found_by(&self.statements.accounts, &wanted.accounts).await,
             false => self.client.query(&self.statements.accounts_with_held, &[&wanted.accounts, &wanted.held]).await,
@@ -258,6 +262,9 @@ impl BatchSession {
         head: Head,
         traces: &[TraceContext],
     ) -> Result<(), BatchError> {
+        if runtime::bug!("bug::commit_not_durable") {
+            self.client.batch_execute("SET LOCAL synchronous_commit = off").await?;
+        }
         let fenced = Fenced::holding(&self.client);
         let to = &self.statements;
         let (void_after, lease) = (self.saga.void_after, self.saga.lease);

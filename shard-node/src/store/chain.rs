@@ -38,7 +38,8 @@ pub(super) async fn link(
     head: Head,
     stamp: Stamp,
 ) -> Result<(), Error> {
-    if writes.transfers.is_empty() && writes.inbox.is_empty() {
+    let nothing = writes.transfers.is_empty() && writes.inbox.is_empty();
+    if nothing || runtime::bug!("bug::batch_not_chained") {
         return Ok(());
     }
     let transfers = list(writes.transfers.iter().map(|posted| transfer(posted, stamp)));

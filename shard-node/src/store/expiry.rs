@@ -20,7 +20,10 @@ pub struct Due {
 
 /// Up to `count` held reservations whose due time has passed by PostgreSQL's clock.
 pub async fn due(client: &deadpool_postgres::Client, count: i64) -> Result<Due, ReadError> {
-    let statement = client.prepare_cached(DUE).await?;
+    let statement = DUE;
+    #[cfg(feature = "faults")]
+    let statement = crate::faults::due(statement);
+    let statement = client.prepare_cached(statement).await?;
     let rows = client.query(&statement, &[&count]).await?;
     let lag = rows.first().map_or(0.0, |row| row.get::<_, f64>(2));
     let reservations = rows.iter().map(|row| {
