@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use audit::{Breach, ChainReport, ShardChains, ShardTarget, Table, verify_chains};
 use copy::{Copy, kept, superuser};
 use local_cluster::{Method, ProcessName, Signal, call};
-use serde_json::json;
+use serde_json::{Value, json};
 use shard_node::store;
 use std::time::Duration;
 use support::{Holder, Wish, World};
@@ -30,10 +30,23 @@ async fn work(world: &World, prefix: &str) -> Result<Vec<Holder>> {
     let (debit, credit) = (&holders[0], &holders[2]);
     let told = json!({"debit_account_id": debit.account, "credit_account_id": credit.account, "amount": 5,
         "message": "for lunch", "reference": "invoice 7"});
-    post(world, debit, &format!("{prefix}-told"), &told, 201).await?;
+    post(world, debit, "/v1/transfers", &format!("{prefix}-told"), &told, 201).await?;
     let too_much = json!({"debit_account_id": debit.account, "credit_account_id": credit.account, "amount": 900_000});
-    post(world, debit, &format!("{prefix}-refused"), &too_much, 422).await?;
+    post(world, debit, "/v1/transfers", &format!("{prefix}-refused"), &too_much, 422).await?;
+    for (credit, end) in [(2, "commit"), (2, "release"), (1, "commit"), (1, "release")] {
+        two_steps(world, debit, &holders[credit], end, &format!("{prefix}-{credit}-{end}")).await?;
+    }
     Ok(holders)
+}
+
+async fn two_steps(world: &World, debit: &Holder, credit: &Holder, end: &str, key: &str) -> Result<()> {
+    let wish = json!({"debit_account_id": debit.account, "credit_account_id": credit.account, "amount": 9,
+        "reserve": true});
+    let reserved = post(world, debit, "/v1/transfers", key, &wish, 201).await?;
+    let id = reserved["id"].as_str().context("a transfer has an id")?;
+    let body = if end == "commit" { json!({"amount": 4}) } else { json!({}) };
+    post(world, debit, &format!("/v1/transfers/{id}/{end}"), &format!("{key}-end"), &body, 200).await?;
+    Ok(())
 }
 
 async fn rounds(world: &World, holders: &[Holder], prefix: &str) -> Result<()> {
@@ -48,13 +61,13 @@ async fn rounds(world: &World, holders: &[Holder], prefix: &str) -> Result<()> {
     Ok(())
 }
 
-async fn post(world: &World, holder: &Holder, key: &str, body: &serde_json::Value, status: u16) -> Result<()> {
+async fn post(world: &World, holder: &Holder, path: &str, key: &str, body: &Value, status: u16) -> Result<Value> {
     let router = world.cluster.router_address(&holder.region, 0)?;
     let authorization = format!("Bearer {}", holder.token);
     let headers = [("authorization", authorization.as_str()), ("idempotency-key", key)];
-    let answer = call(router, Method::POST, "/v1/transfers", &headers, Some(body)).await?;
-    ensure!(answer.status == status, "{}", answer.body);
-    Ok(())
+    let answer = call(router, Method::POST, path, &headers, Some(body)).await?;
+    ensure!(answer.status == status, "{path}: {} {}", answer.status, answer.body);
+    answer.read()
 }
 
 fn targets(world: &World) -> Result<Vec<ShardTarget>> {
@@ -151,6 +164,23 @@ async fn rehash(client: &Client, writer: i32) -> Result<()> {
         let set = "UPDATE batches SET hash = $3 WHERE writer = $1 AND number = $2";
         client.execute(set, &[&writer, &batch.number, &previous.as_slice()]).await?;
     }
+    Ok(())
+}
+
+/// Two processes that take themselves for the same replica, by a mistake of the operator, take turns in one chain.
+#[tokio::test]
+async fn processes_of_the_same_name_share_a_chain() -> Result<()> {
+    let world = World::start(|spec| {
+        spec.replicas_per_shard = 2;
+        spec.shard_node_env.insert("WALLET_REPLICA".to_owned(), "0".to_owned());
+    })
+    .await?;
+    work(&world, "namesake").await?;
+    world.prove().await?;
+    let report = verified(&world).await?;
+    ensure!(report.holds, "{report:#?}");
+    let writers: Vec<i32> = report.shards[0].heads.iter().map(|head| head.writer).collect();
+    ensure!(writers == [0, 1], "{writers:?}");
     Ok(())
 }
 

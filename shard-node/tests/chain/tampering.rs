@@ -88,6 +88,18 @@ pub const ALL: &[Tampering] = &[
         found: Found::Changed(Transfers),
     },
     Tampering {
+        name: "expiry changed",
+        sql: "UPDATE transfers SET expires_at = expires_at + interval '1 hour' WHERE expires_at IS NOT NULL \
+              RETURNING id, 0::bigint",
+        found: Found::Changed(Transfers),
+    },
+    Tampering {
+        name: "reserved amount changed",
+        sql: "UPDATE transfers SET amount_reserved = amount_reserved + 1 WHERE expires_at IS NOT NULL \
+              RETURNING id, 0::bigint",
+        found: Found::Changed(Transfers),
+    },
+    Tampering {
         name: "two rows exchanged",
         sql: "UPDATE transfers SET amount = 1005 - amount WHERE id IN \
               ((SELECT min(id::text)::uuid FROM transfers WHERE amount = 5), (SELECT min(id::text)::uuid FROM transfers \
