@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
@@ -67,7 +68,7 @@ impl Report {
         saga: Option<Duration>,
     ) {
         self.rounds += 1;
-        for struck in &timeline.0 {
+        for struck in &timeline.struck {
             self.faults.entry(struck.class.to_string()).or_default().count += 1;
         }
         for recovery in recoveries {
@@ -95,7 +96,7 @@ impl Report {
         for ((kind, word), count) in &history.calls {
             self.calls.entry((*kind).to_owned()).or_default().insert(word, *count);
         }
-        self.unknowns.clone_from(&history.unknowns);
+        self.unknowns = history.unknowns();
         self.acknowledged = history.acknowledged;
         self.requests = u64::try_from(history.len()).unwrap_or(u64::MAX);
     }
@@ -164,6 +165,7 @@ fn words(counts: &BTreeMap<&'static str, u64>) -> String {
 
 fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
+    table.load_style(NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.to_vec());
     rows.for_each(|row| {

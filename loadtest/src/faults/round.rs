@@ -46,7 +46,7 @@ pub async fn run(
 ) -> Result<Rounded> {
     world.is_over.set(false);
     let load = try_join_all(workers.iter_mut().map(Worker::work));
-    let struck = RefCell::new(Timeline::default());
+    let struck = RefCell::new(Timeline { began: world.clock.now(), struck: vec![] });
     let faults = async {
         let executed = execute(world, cluster, planned, &struck, is_interrupted, told).await;
         if executed.is_ok() {
@@ -111,37 +111,23 @@ async fn inflict(world: &World, cluster: &HarmedCluster, harm: &Harm, struck: &R
     let began = world.clock.now();
     let place = {
         let mut struck = struck.borrow_mut();
-        struck.0.push(note(harm, cluster.layout(), began));
-        struck.0.len() - 1
+        struck.struck.push(note(harm, cluster.layout(), began));
+        struck.struck.len() - 1
     };
-    new_lives(world, &struck.borrow().0[place]);
-    hurt(cluster, harm).await.with_context(|| format!("cannot {harm}"))?;
+    new_lives(world, &struck.borrow().struck[place]);
+    cluster.inflict(harm).await.with_context(|| format!("cannot {harm}"))?;
     let mut struck = struck.borrow_mut();
     if !lasts(harm) {
-        struck.0[place].ended = world.clock.now();
+        struck.struck[place].ended = world.clock.now();
     }
-    new_lives(world, &struck.0[place]);
+    new_lives(world, &struck.struck[place]);
     Ok(())
-}
-
-/// Kills are done here until the harms are there.
-async fn hurt(cluster: &HarmedCluster, harm: &Harm) -> Result<()> {
-    match harm {
-        Harm::Kill { process, pause_ms } => {
-            static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-            let _one = ONE.lock().await;
-            cluster.local().kill(process, local_cluster::Signal::SIGKILL).await?;
-            sleep(Duration::from_millis(*pause_ms)).await;
-            cluster.local().restart(process).await
-        }
-        _ => cluster.inflict(harm).await,
-    }
 }
 
 async fn heal(world: &World, cluster: &HarmedCluster, struck: &RefCell<Timeline>) -> Result<Moment> {
     cluster.heal().await.context("after the heal")?;
     let healed = world.clock.now();
-    for struck in struck.borrow_mut().0.iter_mut().filter(|struck| struck.ended == STILL_THERE) {
+    for struck in struck.borrow_mut().struck.iter_mut().filter(|struck| struck.ended == STILL_THERE) {
         struck.ended = healed;
         new_lives(world, struck);
     }

@@ -55,7 +55,6 @@ struct Suite<'a> {
     cluster: &'a HarmedCluster,
     show: &'a Show,
     world: Rc<World>,
-    shards: Vec<ShardUrl>,
     workers: Vec<Worker>,
     plans: Plans,
     random: SmallRng,
@@ -68,15 +67,11 @@ impl<'a> Suite<'a> {
         let mix = Mix { two_step: !options.one_step };
         let clients = usize::from(options.clients);
         let worker = |client| Worker::new(world.clone(), mix, client, seed);
-        let shards = cluster.shards()?.into_iter();
-        let shards: Vec<ShardUrl> = shards.map(|shard| ShardUrl { id: shard.id, postgres: shard.postgres }).collect();
-        ensure!((1..).zip(&shards).all(|(number, shard)| number == shard.id), "shards are numbered 1, 2, 3");
         Ok(Self {
             options,
             cluster,
             show,
             workers: (0..clients).map(worker).collect(),
-            shards,
             plans: Plans::new(seed, options.classes(cluster.layout().classes())?),
             random: SmallRng::seed_from_u64(seed ^ 0x5EED),
             report: Report { seed, repeat: options.repeat(seed), notes: cluster.notes(), ..Report::default() },
@@ -120,7 +115,7 @@ impl<'a> Suite<'a> {
         let databases = self.databases().await?;
         let closed = resolve(&world, &databases, healed, &mut self.random).await?;
         show.now(&world, "checking");
-        let survey = survey::take(&world, &self.shards, closed).await?;
+        let survey = survey::take(&world, &self.shards()?, closed).await?;
         let breaches = self.check(&survey, &timeline);
         if !breaches.is_empty() {
             self.breached(&databases, &breaches, &timeline).await?;
@@ -148,7 +143,7 @@ impl<'a> Suite<'a> {
         let first = breaches.iter().find(|breach| breach.request.is_some()).or(breaches.first());
         let Some(first) = first else { return Ok(()) };
         let mut told = story::tell(&self.world, databases, first).await?;
-        for struck in &timeline.0 {
+        for struck in &timeline.struck {
             told += &format!("fault {} to {}: {}\n", struck.began, struck.ended, struck.harm);
         }
         self.report.breached(breaches, told);
@@ -158,7 +153,7 @@ impl<'a> Suite<'a> {
     /// At the end: all entries from the first one on are what they were when they were checked.
     async fn whole_histories(&mut self) -> Result<()> {
         self.show.now(&self.world, "reading all histories again");
-        let [shown, booked] = survey::all_lines(&self.world, &self.shards).await?;
+        let [shown, booked] = survey::all_lines(&self.world, &self.shards()?).await?;
         let mut breaches = vec![];
         for (lines, word) in [(shown, "shown"), (booked, "booked")] {
             let mut accounts = vec![Folded::NEW; self.world.population.accounts.len()];
@@ -184,8 +179,16 @@ impl<'a> Suite<'a> {
     }
 
     async fn databases(&self) -> Result<Databases> {
-        let urls: Vec<String> = self.shards.iter().map(|shard| shard.postgres.clone()).collect();
+        let urls: Vec<String> = self.shards()?.into_iter().map(|shard| shard.postgres).collect();
         Databases::connect(&urls).await
+    }
+
+    /// Where the shards' data is now: after a failover it is elsewhere.
+    fn shards(&self) -> Result<Vec<ShardUrl>> {
+        let shards = self.cluster.shards()?.into_iter();
+        let shards: Vec<ShardUrl> = shards.map(|shard| ShardUrl { id: shard.id, postgres: shard.postgres }).collect();
+        ensure!((1..).zip(&shards).all(|(number, shard)| number == shard.id), "shards are numbered 1, 2, 3");
+        Ok(shards)
     }
 }
 

@@ -24,9 +24,14 @@ pub struct Struck {
     pub shards: Vec<usize>,
 }
 
-/// The faults since the last check.
+/// The faults of a round.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Timeline(pub Vec<Struck>);
+pub struct Timeline {
+    /// When the round began: what was sent before was judged before.
+    pub began: Moment,
+    /// Its faults, in the order of beginning.
+    pub struck: Vec<Struck>,
+}
 
 /// Around a fault: a signal and the note of its time are not one moment.
 const MARGIN: Duration = Duration::from_millis(50);
@@ -34,13 +39,13 @@ const MARGIN: Duration = Duration::from_millis(50);
 impl Timeline {
     /// Whether a router was alive and not stopped all the time.
     pub fn router_lived(&self, router: u8, from: Moment, until: Moment) -> bool {
-        let mut harms = self.0.iter().filter(|struck| struck.routers.contains(&router));
+        let mut harms = self.struck.iter().filter(|struck| struck.routers.contains(&router));
         !harms.any(|struck| struck.began <= until.plus(MARGIN) && from <= struck.ended.plus(MARGIN))
     }
 
     /// The last moment, from `from` on, at which another fault that began before `until` was still there.
     pub fn disturbed_until(&self, place: usize, from: Moment, until: Moment) -> Moment {
-        let others = self.0.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, struck)| struck);
+        let others = self.struck.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, struck)| struck);
         let there = others.filter(|struck| struck.began < until && struck.ended > from);
         there.map(|struck| struck.ended).max().unwrap_or(from)
     }

@@ -12,10 +12,8 @@ pub const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Every request that reached a router which was alive and not stopped all the time was answered within 5 s.
 pub fn in_time(scene: &Scene<'_>, findings: &mut Findings) {
     for (id, request) in scene.history.live() {
-        for attempt in &request.attempts {
-            if attempt.answer == Answer::NotSent {
-                continue;
-            }
+        let of_this_round = request.attempts.iter().filter(|attempt| attempt.sent >= scene.timeline.began);
+        for attempt in of_this_round.filter(|attempt| attempt.answer != Answer::NotSent) {
             let is_lost = matches!(attempt.answer, Answer::Lost(_));
             let hung_up = attempt.answer == Answer::Lost(Loss::HungUp);
             let verdict = late(scene, attempt.router, attempt.sent, attempt.answered, is_lost, hung_up);

@@ -46,7 +46,7 @@ pub struct Recovery {
 pub fn recoveries(scene: &Scene<'_>) -> Vec<Recovery> {
     let served = Served::new(scene.population, scene.history);
     let mut found = vec![];
-    for (place, struck) in scene.timeline.0.iter().enumerate() {
+    for (place, struck) in scene.timeline.struck.iter().enumerate() {
         for shard in struck.shards.iter().copied() {
             let restarted = struck.restarted.filter(|(of, _)| *of == shard).map(|(_, at)| at);
             let begin = restarted.unwrap_or(struck.ended);

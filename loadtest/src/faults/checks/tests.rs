@@ -169,7 +169,7 @@ impl Stage {
     }
 
     fn strike(&mut self, shards: &[usize], restarted: Option<(usize, Moment)>, began: u64, ended: u64) {
-        self.timeline.0.push(Struck {
+        self.timeline.struck.push(Struck {
             class: HarmClass::KillPostgres,
             harm: "kill".to_owned(),
             began: Moment(began),
@@ -240,7 +240,7 @@ fn good_history_passes_and_every_check_has_looked_at_something() {
 #[test]
 fn folded_history_passes_too() {
     let mut stage = Stage::good();
-    stage.timeline.0.clear();
+    stage.timeline.struck.clear();
     let lines = std::mem::take(&mut stage.survey.lines);
     stage.history.absorb(&lines);
     stage.settle();
@@ -275,7 +275,7 @@ fn transfer_booked_twice_is_found() {
     let lines = std::mem::take(&mut stage.survey.lines);
     stage.history.absorb(&lines);
     stage.history.absorb(&[]);
-    stage.timeline.0.clear();
+    stage.timeline.struck.clear();
     stage.post(TRANSFER, 100);
     found_by(&stage, &["lines_explained"]);
 }
@@ -361,7 +361,7 @@ fn another_answer_for_an_old_key_is_found() {
     let lines = std::mem::take(&mut stage.survey.lines);
     stage.history.absorb(&lines);
     stage.history.absorb(&[]);
-    stage.timeline.0.clear();
+    stage.timeline.struck.clear();
     stage.settle();
     stage.call(TRANSFER, How::Asked, said(201, TRANSFER, State::Posted, 100));
     found_by(&stage, &[]);
@@ -642,7 +642,7 @@ fn late_and_missing_answers_are_found_where_the_router_lived() {
         found_by(&stage, &["answered_in_time"]);
         // From a router that was dead meanwhile nothing is expected.
         stage.strike(&[], None, began + 2 * SECOND, began + 3 * SECOND);
-        stage.timeline.0.last_mut().unwrap().routers = vec![1];
+        stage.timeline.struck.last_mut().unwrap().routers = vec![1];
         let is_early = micros <= SECOND;
         assert_eq!(stage.broken().is_empty(), !is_early, "{answer}");
     }

@@ -30,8 +30,8 @@ pub struct History {
     pub accounts: Vec<Folded>,
     /// Calls by kind and the word for their answer.
     pub calls: BTreeMap<(&'static str, &'static str), u64>,
-    /// Requests that some call left open, by what they came to in the end.
-    pub unknowns: BTreeMap<&'static str, u64>,
+    /// Of what was folded away: requests that some call left open, by what they came to.
+    unknowns: BTreeMap<&'static str, u64>,
     /// Transfers whose success was told, one-step and two-step.
     pub acknowledged: u64,
 }
@@ -157,6 +157,15 @@ impl History {
         fate
     }
 
+    /// Requests that some call left open, by what they have come to.
+    pub fn unknowns(&self) -> BTreeMap<&'static str, u64> {
+        let mut unknowns = self.unknowns.clone();
+        for word in self.live().filter_map(|(_, request)| was_unknown(request)) {
+            *unknowns.entry(word).or_default() += 1;
+        }
+        unknowns
+    }
+
     /// Takes over what a clean check has seen, and folds away what can no longer change.
     pub fn absorb(&mut self, lines: &[Line]) {
         for line in lines {
@@ -191,11 +200,8 @@ impl History {
     }
 
     fn fold(&mut self, id: RequestId) {
-        let (fate, request) = (self.fate(id), self.get(id));
-        let had_unknown = request.attempts.iter().any(|it| it.how == How::Asked && it.answer.is_unknown());
-        let decision = request.decision();
-        if had_unknown && request.settled.is_none() {
-            let word = decision.map_or("not decided", |decision| decision.word());
+        let (fate, decision) = (self.fate(id), self.get(id).decision());
+        if let Some(word) = was_unknown(self.get(id)) {
             *self.unknowns.entry(word).or_default() += 1;
         }
         let request = self.get_mut(id);
@@ -204,6 +210,13 @@ impl History {
         request.attempts = vec![];
         self.live.remove(&id);
     }
+}
+
+/// What became of a request that some call left open, if this is one.
+fn was_unknown(request: &Request) -> Option<&'static str> {
+    let was_open = request.attempts.iter().any(|it| it.how == How::Asked && it.answer.is_unknown());
+    let word = || request.decision().map_or("not decided", |decision| decision.word());
+    (was_open && request.settled.is_none()).then(word)
 }
 
 /// Whether a commit was answered with the end of the whole transfer, and not only with its own.
