@@ -93,17 +93,24 @@ pub struct Client {
     turn: usize,
     timeout: Duration,
     connection: Option<Connection>,
+    retry_after: Option<u32>,
 }
 
 impl Client {
     /// A client that starts with router number `turn`, counted around. `routers` is not empty.
     pub fn new(routers: Rc<[Router]>, turn: usize, timeout: Duration) -> Self {
-        Self { routers, turn, timeout, connection: None }
+        Self { routers, turn, timeout, connection: None, retry_after: None }
+    }
+
+    /// The seconds of `Retry-After` in the last answer.
+    pub fn retry_after(&self) -> Option<u32> {
+        self.retry_after
     }
 
     /// Sends a request and waits for the whole answer.
     pub async fn send(&mut self, call: &Call) -> Result<Reply, Failure> {
         let timeout = self.timeout;
+        self.retry_after = None;
         let sent = tokio::time::timeout(timeout, self.exchange(call)).await;
         let reply = sent.unwrap_or(Err(Failure::Timeout));
         if reply.is_err() {
@@ -120,7 +127,8 @@ impl Client {
             None => Connection::open(router.address).await.map_err(|_| Failure::Connect)?,
         };
         let exchanged = connection.exchange(call, router.host.as_bytes()).await;
-        let Exchanged { reply, stays_open } = exchanged.map_err(|_| Failure::Broken)?;
+        let Exchanged { reply, retry_after, stays_open } = exchanged.map_err(|_| Failure::Broken)?;
+        self.retry_after = retry_after;
         self.connection = stays_open.then_some(connection);
         Ok(reply)
     }

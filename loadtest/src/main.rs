@@ -13,6 +13,7 @@ mod load;
 mod measure;
 mod mix;
 mod opening;
+mod overload;
 mod owners;
 mod population;
 mod progress;
@@ -44,6 +45,7 @@ enum Command {
     Run(run::RunOptions),
     Bench(bench::BenchOptions),
     Faults(faults::FaultsOptions),
+    Overload(overload::OverloadOptions),
 }
 
 /// How a command ended that could be carried out.
@@ -78,6 +80,7 @@ fn carry_out(command: Command) -> Result<Outcome> {
             Command::Run(options) => run::run(options).await,
             Command::Bench(options) => bench::bench(options).await,
             Command::Faults(options) => faults::faults(options).await,
+            Command::Overload(options) => overload::overload(options).await,
         }
     })
 }

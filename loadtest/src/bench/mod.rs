@@ -1,6 +1,6 @@
 //! `loadtest bench`: plain PostgreSQL against the whole wallet, on one machine in one run.
 
-mod cpu;
+pub mod cpu;
 mod pgbench;
 mod plain;
 mod report;
@@ -16,6 +16,7 @@ use crate::{Outcome, progress};
 use plain::Plain;
 use report::{BenchReport, Side};
 use wallet::Wallet;
+pub use wallet::probe;
 pub use workload::Workload;
 
 /// How many clients plain PostgreSQL is tried with; its best number is then measured.

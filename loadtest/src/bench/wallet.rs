@@ -131,7 +131,10 @@ fn manner() -> Manner {
 }
 
 /// All processes of the cluster, and this program, which is the load generator.
-fn probe(cluster: &Cluster) -> Result<Probe> {
+///
+/// # Errors
+/// One has ended.
+pub fn probe(cluster: &Cluster) -> Result<Probe> {
     let mut probe = Probe::default().with("load generator", Whose::Process(std::process::id()));
     for process in cluster.processes() {
         let pid = process.pid().with_context(|| format!("{} has ended", process.name))?;

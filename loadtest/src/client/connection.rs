@@ -30,6 +30,7 @@ pub struct Connection {
 /// An answer, and whether another one may follow on the connection.
 pub struct Exchanged {
     pub reply: Reply,
+    pub retry_after: Option<u32>,
     pub stays_open: bool,
 }
 
@@ -39,6 +40,7 @@ struct Head {
     status: StatusCode,
     body_at: usize,
     body_bytes: usize,
+    retry_after: Option<u32>,
     stays_open: bool,
 }
 
@@ -70,7 +72,8 @@ impl Connection {
             return Err(malformed("more than was announced"));
         }
         let body = Bytes::copy_from_slice(&self.answer[head.body_at..]);
-        Ok(Exchanged { reply: Reply { status: head.status, body }, stays_open: head.stays_open })
+        let Head { status, retry_after, stays_open, .. } = head;
+        Ok(Exchanged { reply: Reply { status, body }, retry_after, stays_open })
     }
 
     async fn read_more(&mut self) -> io::Result<()> {
@@ -113,7 +116,7 @@ impl Head {
         let mut lines = text.split("\r\n");
         let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")).and_then(|rest| rest.get(..3));
         let status = status.and_then(|digits| digits.parse().ok()).ok_or_else(|| malformed("no status"))?;
-        let mut head = Self { status, body_at: end + 4, body_bytes: 0, stays_open: true };
+        let mut head = Self { status, body_at: end + 4, body_bytes: 0, retry_after: None, stays_open: true };
         for line in lines {
             let (name, value) = line.split_once(':').ok_or_else(|| malformed("no header"))?;
             head.header(name, value.trim())?;
@@ -127,6 +130,8 @@ impl Head {
             self.body_bytes = bytes.ok_or_else(|| malformed("a length that cannot be"))?;
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             return Err(malformed("a body without a length, which the wallet does not send"));
+        } else if name.eq_ignore_ascii_case("retry-after") {
+            self.retry_after = Some(value.parse().map_err(|_| malformed("a pause that is no number of seconds"))?);
         } else if name.eq_ignore_ascii_case("connection") {
             self.stays_open &= !value.eq_ignore_ascii_case("close");
         }
