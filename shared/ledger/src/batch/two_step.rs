@@ -30,7 +30,10 @@ impl Deciding<'_, '_> {
         let outcome = match next_of(&reservation, DebitEvent::Commit(self.credit_place(&part))) {
             Some((_, Effect::PostBothSides)) => self.post_both_sides(&reservation, part),
             Some((state, Effect::SendCredit)) => self.begin_to_credit(&reservation, Reservation { state, ..part }),
-            Some((DebitState::Released(reason), Effect::GiveBack)) => self.give_back(reservation, reason),
+            Some((DebitState::Released(reason), Effect::GiveBack)) => {
+                self.give_back_rest(&reservation, &part);
+                self.give_back(part, reason)
+            }
             Some((_, Effect::NotReserved)) => return Outcome::NotReserved(command.transfer_id),
             Some(_) | None => return Outcome::Contradiction,
         };
@@ -65,7 +68,7 @@ impl Deciding<'_, '_> {
     fn end_without_posting(&mut self, reservation: Reservation, event: DebitEvent) -> Outcome {
         match next_of(&reservation, event) {
             Some((DebitState::Released(reason), Effect::GiveBack)) => self.give_back(reservation, reason),
-            Some((_, Effect::NotReserved)) => Outcome::NotReserved(reservation.credit.transfer_id),
+            Some((_, Effect::NotReserved | Effect::None)) => Outcome::NotReserved(reservation.credit.transfer_id),
             Some(_) | None => Outcome::Contradiction,
         }
     }
@@ -109,9 +112,14 @@ impl Deciding<'_, '_> {
         self.settled(PostedTransfer { transfer, debit, credit, remote_user_id: None })
     }
 
+    /// What is not committed.
+    fn give_back_rest(&mut self, reservation: &Reservation, part: &Reservation) {
+        self.give_back_part(reservation, Amount(reservation.credit.amount.0 - part.credit.amount.0));
+    }
+
     /// The rest is given back at once; the committed part waits for the credit account's shard.
     fn begin_to_credit(&mut self, reservation: &Reservation, part: Reservation) -> Outcome {
-        self.give_back_part(reservation, Amount(reservation.credit.amount.0 - part.credit.amount.0));
+        self.give_back_rest(reservation, &part);
         let transfer = part.as_transfer();
         self.books.reservations.insert(transfer.id, part.clone());
         self.writes.committing.push(part);

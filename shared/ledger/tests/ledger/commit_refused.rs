@@ -15,7 +15,7 @@ const CREDIT_ACCOUNT: [(Rejection, Spoil); 4] = [
     (Rejection::AccountFrozen, |shard| shard.account_mut(nick()).status = AccountStatus::Frozen),
     (Rejection::AccountClosed, |shard| shard.account_mut(nick()).status = AccountStatus::Closed),
     (Rejection::CurrencyMismatch, |shard| shard.account_mut(nick()).currency = eur()),
-    (Rejection::LimitExceeded, |shard| shard.account_mut(nick()).balance = Amount(AMOUNT_LIMIT - 99)),
+    (Rejection::LimitExceeded, |shard| shard.account_mut(nick()).balance = Amount(AMOUNT_LIMIT)),
 ];
 
 #[test]
@@ -54,10 +54,10 @@ fn a_refused_commit_ends_alike_here_and_between_shards() {
         let (mut here, mut away) = (shard(), shard());
         let held = hold(&mut here, transfer());
         spoil(&mut here);
-        let here = transfer_of(here.ask(Command::Commit(commit(held.id, None))).0);
+        let here = transfer_of(here.ask(Command::Commit(commit(held.id, Some(40)))).0);
 
         let elsewhere = hold(&mut away, transfer_away());
-        away.ask(Command::Commit(commit(elsewhere.id, None)));
+        away.ask(Command::Commit(commit(elsewhere.id, Some(40))));
         let away = transfer_of(away.ask(settle(elsewhere.id, Decision::Refused(reason))).0);
 
         let told = |transfer: Transfer| (transfer.state, transfer.reason, transfer.amount, transfer.hold);
