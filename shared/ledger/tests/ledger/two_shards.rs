@@ -248,9 +248,9 @@ fn check_committed(network: &Network, row: &PostedTransfer, amount: Amount) {
     if transfer.credit_account_id.map(|id| id.region()) != transfer.debit_account_id.map(|id| id.region()) {
         return check_saga(network, row, amount);
     }
+    assert_eq!(transfer.amount, amount);
     match transfer.state {
         TransferState::Posted => {
-            assert_eq!(transfer.amount, amount);
             assert!(row.debit.is_some() && row.credit.is_some(), "{row:?}");
         }
         TransferState::Released => assert!(
