@@ -55,6 +55,7 @@ async fn the_admin_port_does_the_same(admin: SocketAddr) {
          "needs": "", "armed": "1*return", "hits": 3},
     ]);
     assert_eq!(told, expected);
+    assert_eq!(ask(admin, "PUT", "/faults/bug::mistake", "\"1*return\"").await.0, "200", "a string of JSON");
     assert_eq!(ask(admin, "PUT", "/faults/bug::other", "return").await.0, "404");
     assert_eq!(ask(admin, "PUT", "/faults/bug::mistake", "explode").await.0, "400");
     assert_eq!(ask(admin, "POST", "/faults", "").await.0, "405");

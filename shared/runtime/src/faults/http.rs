@@ -40,7 +40,8 @@ async fn put(name: &str, body: Incoming) -> Response<Full<Bytes>> {
         Ok(action) => action,
         Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
     };
-    match arm(name, &String::from_utf8_lossy(&action)) {
+    // As it is, or as a string of JSON: no action has a quotation mark.
+    match arm(name, String::from_utf8_lossy(&action).trim().trim_matches('"')) {
         Ok(()) => told(),
         Err(error @ ArmError::Unknown(_)) => text(StatusCode::NOT_FOUND, error.to_string()),
         Err(error @ ArmError::Action { .. }) => text(StatusCode::BAD_REQUEST, error.to_string()),
