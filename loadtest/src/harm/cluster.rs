@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
-use local_cluster::{Cluster, ClusterSpec, ProcessName, Role, WrongClock, can_mount};
+use local_cluster::{Cluster, ClusterSpec, Event, ProcessName, Role, WrongClock, can_mount};
 use tokio::sync::{Mutex as Turn, MutexGuard as TurnGuard};
 use tokio::task::JoinSet;
 
 use super::draw::Layout;
 use super::kinds::Harm;
+use super::proxy::Proxies;
 
 /// The shard whose PostgreSQL has a disk that can be filled: one without a standby.
 const LIMITED_DISK: u16 = 2;
@@ -68,6 +69,7 @@ pub struct HarmedCluster {
     pub(super) cluster: Cluster,
     pub(super) clock: Option<WrongClock>,
     pub(super) marks: Marks,
+    pub(super) proxies: Proxies,
     layout: Layout,
     /// One harm at a time for each process.
     turns: HashMap<ProcessName, Turn<()>>,
@@ -105,7 +107,9 @@ impl HarmedCluster {
             marks.note("no disk is filled: this program may not mount a small one".to_owned());
             disks.clear();
         }
+        let proxies = Proxies::start(&proxied(&standbys))?;
         let spec = ClusterSpec {
+            advertised: proxies.addresses().iter().map(|(name, address)| (name.clone(), *address)).collect(),
             seed,
             router_env,
             shard_node_env,
@@ -116,10 +120,15 @@ impl HarmedCluster {
             ..ClusterSpec::scratch()
         };
         let limited_disks = spec.disks.keys().filter_map(ProcessName::shard).collect();
-        let cluster = Cluster::start(spec, &mut |_| ()).await?;
+        let mut aim = |event| {
+            if let Event::Planned { processes } = event {
+                proxies.aim(&processes);
+            }
+        };
+        let cluster = Cluster::start(spec, &mut aim).await?;
         let layout = Layout { limited_disks, standbys, clocks: clock.is_some(), ..layout(&cluster) };
         let turns = cluster.processes().into_iter().map(|process| (process.name, Turn::default())).collect();
-        Ok(Self { cluster, clock, marks, layout, turns })
+        Ok(Self { cluster, clock, marks, proxies, layout, turns })
     }
 
     /// All routers.
@@ -158,6 +167,12 @@ impl HarmedCluster {
         locked(&self.marks.notes).clone()
     }
 
+    /// How many messages, since the start, the proxies cut, doubled, replayed, dropped or delayed; those that a partition
+    /// held back are not counted.
+    pub fn messages_hurt(&self) -> u64 {
+        self.proxies.ways.hits()
+    }
+
     /// Does the harm. What ends by itself has ended when this returns: kills and restarts (the process has been started
     /// again and may not be ready yet), freezes, a failover's promotion. The rest lasts until [`Self::heal`]. Several may
     /// be inflicted at the same time; those that need the same process wait for each other.
@@ -173,7 +188,19 @@ impl HarmedCluster {
             Harm::DiskFull { shard } => self.fill_disk(*shard),
             Harm::ConnectionsExhausted { shard } => self.exhaust_connections(*shard).await,
             Harm::Failover { shard } => self.fail_over(*shard).await,
-            _ => anyhow::bail!("not built yet: {harm}"),
+            Harm::Partition { .. }
+            | Harm::OneWayPartition { .. }
+            | Harm::FlappingPartition { .. }
+            | Harm::Delay { .. }
+            | Harm::CutMidMessage { .. }
+            | Harm::DuplicateRequests { .. }
+            | Harm::ReplayRequests { .. }
+            | Harm::DropAnswers { .. }
+            | Harm::SlowPostgres { .. }
+            | Harm::LoseCommits { .. } => {
+                self.disturb(harm);
+                Ok(())
+            }
         }
     }
 
@@ -192,6 +219,16 @@ impl HarmedCluster {
     }
 }
 
+/// The processes that others connect to, in the usual cluster of two regions with two shards each.
+fn proxied(standbys: &[u16]) -> Vec<ProcessName> {
+    let ClusterSpec { regions, shards_per_region, .. } = ClusterSpec::scratch();
+    let shards = (1..).take(regions.len() * usize::from(shards_per_region));
+    let of_shard = shards.flat_map(|shard| [ProcessName::ShardNode { shard, replica: 0 }, server(shard)]);
+    let second = standbys.iter().map(|shard| ProcessName::Postgres { shard: *shard, replica: 1 });
+    let redis = regions.iter().map(|region| ProcessName::Redis { region: region.clone() });
+    of_shard.chain(second).chain(redis).collect()
+}
+
 impl Marks {
     pub(super) fn note(&self, note: String) {
         locked(&self.notes).push(note);
@@ -205,6 +242,11 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The first PostgreSQL of a shard.
 pub(super) fn server(shard: u16) -> ProcessName {
     ProcessName::Postgres { shard, replica: 0 }
+}
+
+/// The shard-node of a shard.
+pub(super) fn node(shard: u16) -> ProcessName {
+    ProcessName::ShardNode { shard, replica: 0 }
 }
 
 fn layout(cluster: &Cluster) -> Layout {

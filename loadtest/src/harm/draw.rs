@@ -98,9 +98,11 @@ pub fn draw_of(rng: &mut impl Rng, layout: &Layout, class: HarmClass) -> Harm {
     }
 }
 
-/// What is done to messages between a router and a shard-node, or between two shard-nodes.
+/// What is done to messages: between a router and a shard-node or two shard-nodes, or with PostgreSQL or Redis.
 fn on_a_link(rng: &mut impl Rng, layout: &Layout, class: HarmClass) -> Harm {
-    let (from, to) = ends(rng, layout);
+    let only_links = [HarmClass::DuplicateRequests, HarmClass::ReplayRequests, HarmClass::DropAnswers];
+    let with_server = !only_links.contains(&class) && rng.random_bool(0.2);
+    let (from, to) = if with_server { ends_at_a_server(rng, layout) } else { ends(rng, layout) };
     match class {
         HarmClass::Partition => Harm::Partition { one: from, other: to },
         HarmClass::OneWayPartition if rng.random() => Harm::OneWayPartition { from: to, to: from },
@@ -126,6 +128,17 @@ fn ends(rng: &mut impl Rng, layout: &Layout) -> (ProcessName, ProcessName) {
     let callers: Vec<ProcessName> =
         callers.filter(|caller| caller.shard().is_none() || caller.shard() != to.shard()).cloned().collect();
     (pick(rng, &callers), to)
+}
+
+/// A PostgreSQL or Redis, and who calls it.
+fn ends_at_a_server(rng: &mut impl Rng, layout: &Layout) -> (ProcessName, ProcessName) {
+    let servers: Vec<ProcessName> = layout.postgres.iter().chain(&layout.redis).cloned().collect();
+    let to = pick(rng, &servers);
+    let from = match &to {
+        ProcessName::Redis { region } => ProcessName::Router { region: region.clone(), replica: 0 },
+        other => ProcessName::ShardNode { shard: other.shard().unwrap_or_default(), replica: 0 },
+    };
+    (from, to)
 }
 
 fn kill(rng: &mut impl Rng, processes: &[ProcessName]) -> Harm {
@@ -191,7 +204,8 @@ mod tests {
     fn nobody_is_parted_from_itself() {
         for harm in drawn(7, &layout()) {
             if let Harm::Partition { one, other } = harm {
-                assert!(one != other && (one.shard().is_none() || one.shard() != other.shard()));
+                let is_own_server = other.role() == local_cluster::Role::Postgres;
+                assert!(one != other && (one.shard().is_none() || is_own_server || one.shard() != other.shard()));
             }
         }
     }

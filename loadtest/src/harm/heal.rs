@@ -20,8 +20,10 @@ impl HarmedCluster {
     /// Some processes are not ready after 30 s; the message names them. Or a standby cannot be made again.
     pub async fn heal(&self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        // What it held ends with it.
-        drop(mem::take(&mut *locked(&self.marks.ongoing)));
+        // What these hold ends with them; a flapping partition must end before its ways are opened.
+        let mut ongoing = mem::take(&mut *locked(&self.marks.ongoing));
+        ongoing.shutdown().await;
+        self.proxies.ways.open_all();
         let full = mem::take(&mut *locked(&self.marks.full_disks));
         for shard in &full {
             self.cluster.free_disk(&server(*shard))?;

@@ -9,7 +9,9 @@ mod cluster;
 mod draw;
 mod heal;
 mod kinds;
+mod network;
 mod processes;
+mod proxy;
 mod servers;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use local_cluster::ProcessName;
 use tokio::sync::watch;
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::cluster::{HarmedCluster, locked, server};
+use super::cluster::{HarmedCluster, locked, node, server};
 
 /// How long a server may take until it refuses connections.
 const EXHAUSTED_WITHIN: Duration = Duration::from_secs(10);
@@ -26,6 +26,10 @@ impl HarmedCluster {
         locked(&self.marks.ongoing).spawn(take_connections(url, refused));
         let waiting = tokio::time::timeout(EXHAUSTED_WITHIN, is_refused.wait_for(|refused| *refused));
         waiting.await.context("the server goes on to take connections")??;
+        // What the shard-node gives back is taken too.
+        for server in self.servers(shard) {
+            self.proxies.ways.cut(&node(shard), &server);
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Length-prefixed postcard.
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -52,6 +52,20 @@ pub fn next(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
 pub fn matters(frame: &[u8]) -> bool {
     // Postcard writes the place of a variant first, and both stand in the first place of their enum.
     frame.get(4) == Some(&0)
+}
+
+/// The same call or answer under another number; `None` for any other frame.
+pub fn renumbered(frame: &[u8], number: u32) -> Option<Bytes> {
+    let matters = frame.get(4..).filter(|_| matters(frame));
+    let (_, rest) = postcard::take_from_bytes::<u32>(matters?.get(1..)?).ok()?;
+    let mut changed = BytesMut::with_capacity(frame.len() + 4);
+    changed.put_u32_le(0);
+    changed.put_u8(0);
+    postcard::to_io(&number, (&mut changed).writer()).ok()?;
+    changed.put_slice(rest);
+    let length = u32::try_from(changed.len() - 4).ok()?;
+    changed[..4].copy_from_slice(&length.to_le_bytes());
+    Some(changed.freeze())
 }
 
 /// Appends one frame; nothing, if there is an error.
@@ -138,6 +152,23 @@ mod tests {
         let operation = Operation::Read(Read::Map { known_version: 0, wait_ms: 0 });
         assert!(matters(&encoded(&Request::Call(7, Box::new(Call { context, operation })))));
         assert!(!matters(&encoded(&Request::Ping)));
+    }
+
+    #[test]
+    fn answer_keeps_its_content_under_another_number() {
+        use super::super::Response;
+        use crate::answer::Answer;
+        let answer = |number| Response::Answer(number, Box::new(Answer::Overloaded { retry_after_ms: 70_000 }));
+        for number in [0, 200, u32::MAX] {
+            let mut frame = BytesMut::new();
+            encode(&answer(300), &mut frame).expect("encodes");
+            let mut changed = BytesMut::from(renumbered(&frame, number).expect("it is an answer"));
+            assert_eq!(decode::<Response>(&mut changed).expect("decodes"), Some(answer(number)));
+            assert!(changed.is_empty());
+        }
+        let mut pong = BytesMut::new();
+        encode(&Response::Pong, &mut pong).expect("encodes");
+        assert_eq!(renumbered(&pong, 7), None);
     }
 
     #[test]
