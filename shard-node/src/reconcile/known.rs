@@ -3,6 +3,7 @@
 use super::clearing::Difference;
 use super::judge::Part;
 use super::metrics::ReconcileMetrics;
+use ledger::CurrencyRules;
 use placement::ShardId;
 use prometheus::IntCounterVec;
 use std::collections::BTreeMap;
@@ -57,7 +58,7 @@ impl Known {
         if self.transfers.len() < KNOWN_MAX && self.transfers.insert(suspect, wrong).is_some() {
             return;
         }
-        violations.with_label_values(&["pairing"]).inc();
+        violations.with_label_values(&[super::PAIRING]).inc();
     }
 
     /// The clearing accounts with a peer were compared, for certain. Reports what is new, and what is over.
@@ -65,7 +66,7 @@ impl Known {
         for (currency, amount) in difference {
             if self.clearing.insert((peer, currency.clone()), *amount) != Some(*amount) {
                 tracing::error!(%peer, currency, %amount, "the clearing accounts of two shards do not come to nothing");
-                violations.with_label_values(&["clearing"]).inc();
+                violations.with_label_values(&[super::CLEARING]).inc();
             }
         }
         self.clearing.retain(|(with, currency), _| {
@@ -77,14 +78,15 @@ impl Known {
         });
     }
 
-    /// Shows all of it; what is over as 0.
-    pub fn show(&self, peers: &[ShardId], metrics: &ReconcileMetrics) {
+    /// Shows all of it; what is not in drift as 0.
+    pub fn show(&self, peers: &[ShardId], currencies: &[CurrencyRules], metrics: &ReconcileMetrics) {
         metrics.forget_clearing();
         for peer in peers {
             let transfers = self.transfers.keys().filter(|suspect| suspect.peer == *peer).count();
-            let clearing = self.clearing.iter().filter(|((with, _), _)| with == peer);
-            let clearing = clearing.map(|((_, currency), amount)| (currency.as_str(), *amount));
-            metrics.set_drift(*peer, transfers, clearing);
+            let nothing = currencies.iter().map(|rules| (rules.currency.as_str(), 0));
+            let known = self.clearing.iter().filter(|((with, _), _)| with == peer);
+            let known = known.map(|((_, currency), amount)| (currency.as_str(), *amount));
+            metrics.set_drift(*peer, transfers, nothing.chain(known));
         }
     }
 }

@@ -50,7 +50,7 @@ impl ReconcileMetrics {
         self.clearing_drift.reset();
     }
 
-    /// What is in drift with a peer, if anything is.
+    /// What is in drift with a peer; of two amounts of one currency, the later one.
     pub fn set_drift<'a>(&self, peer: ShardId, transfers: usize, clearing: impl Iterator<Item = (&'a str, i128)>) {
         let label = peer.to_string();
         self.drift.with_label_values(&[label.as_str()]).set(i64::try_from(transfers).unwrap_or(i64::MAX));

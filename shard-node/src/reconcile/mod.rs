@@ -24,12 +24,20 @@ use pass::{Memory, Pass};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What is counted as a violation of.
+const PAIRING: &str = "pairing";
+const CLEARING: &str = "clearing";
+const INVARIANTS: [&str; 2] = [PAIRING, CLEARING];
 /// A pass that takes longer than this hangs.
 const PASS_MAX: Duration = Duration::from_secs(45);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 
 /// Compares at every interval, until the node stops. One replica of the shard does it; the others wait to take over.
 pub async fn run(node: Arc<Node>, config: ReconcileConfig, metrics: ReconcileMetrics) {
+    // From the start, so that the first one is seen as an increase.
+    for invariant in INVARIANTS {
+        node.metrics.violations.with_label_values(&[invariant]).inc_by(0);
+    }
     let mut reconciler = Reconciler { node, config, metrics, leading: None, memory: Memory::default() };
     while !reconciler.node.shutdown.is_triggered() {
         let began = Instant::now();

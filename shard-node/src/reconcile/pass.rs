@@ -91,7 +91,7 @@ impl Pass<'_> {
             self.metrics.succeeded(peer, jiff::Timestamp::now());
         }
         self.look_again(suspects, differences, &peers).await?;
-        self.memory.known.show(&peers.others(), self.metrics);
+        self.memory.known.show(&peers.others(), &self.node.standing.load().currencies, self.metrics);
         Ok(())
     }
 

@@ -66,6 +66,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("expiry::DUE", expiry::DUE),
     ("reconcile::LEAD", reconcile::LEAD),
     ("reconcile::NOW", reconcile::NOW),
+    ("reconcile::PARTITIONS", reconcile::PARTITIONS),
     ("reconcile::SIDES", reconcile::SIDES),
     ("reconcile::DECISIONS", reconcile::DECISIONS),
     ("reconcile::ASKED", reconcile::ASKED),

@@ -26,13 +26,23 @@ pub async fn ensure(client: &mut Client, unix_ms: u64, months: RangeInclusive<i3
     for table in TABLES {
         for distance in months.clone() {
             let Ok(month) = this_month.checked_add(distance.months()) else { continue };
-            let name = format!("{table}_{:04}_{:02}", month.year(), month.month());
+            let name = name_of(table, month);
             if transaction.query_one("SELECT to_regclass($1) IS NULL", &[&name]).await?.get(0) {
                 transaction.batch_execute(&create(table, &name, month)).await?;
             }
         }
     }
     transaction.commit().await
+}
+
+/// The name of a table's partition, by distance in months from the time (milliseconds since the epoch). Names are in
+/// the order of the months. `None`: the calendar has no such month.
+pub fn name(table: &str, unix_ms: u64, distance: i32) -> Option<String> {
+    month_of(unix_ms)?.checked_add(distance.months()).ok().map(|month| name_of(table, month))
+}
+
+fn name_of(table: &str, month: Date) -> String {
+    format!("{table}_{:04}_{:02}", month.year(), month.month())
 }
 
 fn create(table: &str, name: &str, month: Date) -> String {

@@ -1,28 +1,34 @@
 //! Reading what is compared with other shards. Nothing here writes, and nothing waits for a lock.
 
 use super::codes::{self, Unreadable};
+use super::partitions;
 use super::reading::ReadError;
 use super::times::{from_micros, to_micros};
 use ledger::saga::DebitState;
 use ledger::{Rejection, Timestamp, TransferKind, TransferState};
-use placement::TransferId;
 use std::collections::HashMap;
 use std::time::Duration;
-use tokio_postgres::{IsolationLevel, Row};
+use tokio_postgres::{IsolationLevel, Row, Statement};
 use uuid::Uuid;
 use wire::pairing::{DecisionHalf, Ending, Halves, Money, OpenHalf, TerminalHalf};
 
 /// One replica at a time. Held until its connection ends.
 pub(super) const LEAD: &str = "SELECT pg_try_advisory_lock($1)";
-/// The first statement of a reading: the snapshot is no younger than its time.
-pub(super) const NOW: &str = "SELECT clock_timestamp(), pg_postmaster_start_time()";
-/// The bound on ids keeps old months out of the plan.
+/// The first statement of a reading: the snapshot is no younger than its time. What is read beside the customers' work
+/// takes one core and not more.
+pub(super) const NOW: &str = "SELECT clock_timestamp(), pg_postmaster_start_time(), \
+     set_config('max_parallel_workers_per_gather', '0', true)";
+/// The months of a table.
+pub(super) const PARTITIONS: &str = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid \
+     WHERE inhparent = $1::text::regclass";
+/// Run on single months: a bound on ids would keep old ones out as well, but also tempt the planner to find the rows of
+/// a month that it has no statistics of by their ids.
 pub(super) const SIDES: &str = "SELECT id, debit_account, credit_account, amount, currency, state, reason, \
      debit_entry IS NOT NULL, credit_entry IS NOT NULL, decided_at, coalesce(created_at, decided_at) \
-     FROM transfers WHERE decided_at >= $1 AND decided_at < $2 AND id >= $3 AND kind = $4 AND state = ANY($5) \
-     AND (debit_entry IS NULL OR credit_entry IS NULL) LIMIT $6";
+     FROM transfers WHERE decided_at >= $1 AND decided_at < $2 AND kind = $4 AND state = ANY($5) \
+     AND (debit_entry IS NULL OR credit_entry IS NULL) LIMIT $3";
 pub(super) const DECISIONS: &str = "SELECT transfer_id, decision, decided_at, debit_shard \
-     FROM inbox WHERE decided_at >= $1 AND decided_at < $2 AND transfer_id >= $3 LIMIT $4";
+     FROM inbox WHERE decided_at >= $1 AND decided_at < $2 LIMIT $3";
 /// Whoever is asked, or is to be asked, has a row in the outbox; what is held by its client has none.
 pub(super) const ASKED: &str = "SELECT transfer_id, debit_account, credit_account, amount, currency, created_at \
      FROM outbox JOIN reservations USING (transfer_id) \
@@ -46,7 +52,7 @@ const COVERED_MAX: i64 = 300_000;
 const ASKED_MAX: usize = 20_000;
 const ASKED_PAGE: i64 = 1_000;
 /// A transfer is decided within this time of its beginning: a month of being held, two of a peer being away.
-const OLDEST_MS: u64 = 93 * 86_400_000;
+const MONTHS_BACK: i32 = 3;
 
 /// How much to read.
 #[derive(Debug, Clone, Copy)]
@@ -137,8 +143,9 @@ pub async fn read(client: &mut deadpool_postgres::Client, wanted: Wanted) -> Res
     let (now, server_started) = (to_micros(row.get(0)), to_micros(row.get(1)));
     let mut reading = Reading { now, server_started, is_whole: true, ..Reading::default() };
     let edge = earlier(now, wanted.covered);
-    reading.is_whole &= stretch(&snapshot, &mut reading, edge, Timestamp(i64::MAX), COVERED_MAX).await?;
-    further_back(&snapshot, &mut reading, edge, wanted).await?;
+    let recent = Recent::of(&snapshot, now).await?;
+    reading.is_whole &= recent.stretch(&mut reading, edge, Timestamp(i64::MAX), COVERED_MAX).await?;
+    recent.further_back(&mut reading, edge, wanted).await?;
     reading.is_whole &= asked(&snapshot, &mut reading.asked).await?;
     let statement = snapshot.prepare_cached(CLEARING).await?;
     for row in snapshot.query(&statement, &[]).await? {
@@ -150,56 +157,80 @@ pub async fn read(client: &mut deadpool_postgres::Client, wanted: Wanted) -> Res
     Ok(reading)
 }
 
-/// Stretches that double in length, until there are enough transfers.
-async fn further_back(
-    snapshot: &deadpool_postgres::Transaction<'_>,
-    reading: &mut Reading,
-    edge: Timestamp,
-    wanted: Wanted,
-) -> Result<(), ReadError> {
-    let oldest = earlier(reading.now, wanted.further);
-    let (mut until, mut length) = (edge, wanted.covered);
-    while until > oldest {
-        let read = i64::try_from(reading.sides.len().max(reading.decisions.len())).unwrap_or(i64::MAX);
-        let from = earlier(until, length).max(oldest);
-        if read >= wanted.transfers || !stretch(snapshot, reading, from, until, wanted.transfers - read).await? {
-            return Ok(());
-        }
-        (until, length) = (from, length * 2);
-    }
-    Ok(())
+/// The recent months of the tables.
+struct Recent<'a> {
+    snapshot: &'a deadpool_postgres::Transaction<'a>,
+    sides: Statement,
+    decisions: Statement,
 }
 
-/// Reads what was decided in between; nothing, and `false`, if that is more than `max`: a part of it would look like
-/// rows that are missing.
-async fn stretch(
+impl<'a> Recent<'a> {
+    async fn of(snapshot: &'a deadpool_postgres::Transaction<'a>, now: Timestamp) -> Result<Self, ReadError> {
+        let sides = months(snapshot, "transfers", now, SIDES).await?;
+        let decisions = months(snapshot, "inbox", now, DECISIONS).await?;
+        Ok(Recent { snapshot, sides, decisions })
+    }
+
+    /// Stretches that double in length, until there are enough transfers.
+    async fn further_back(&self, reading: &mut Reading, edge: Timestamp, wanted: Wanted) -> Result<(), ReadError> {
+        let oldest = earlier(reading.now, wanted.further);
+        let (mut until, mut length) = (edge, wanted.covered);
+        while until > oldest {
+            let read = i64::try_from(reading.sides.len().max(reading.decisions.len())).unwrap_or(i64::MAX);
+            let from = earlier(until, length).max(oldest);
+            if read >= wanted.transfers || !self.stretch(reading, from, until, wanted.transfers - read).await? {
+                return Ok(());
+            }
+            (until, length) = (from, length * 2);
+        }
+        Ok(())
+    }
+
+    /// Reads what was decided in between; nothing, and `false`, if that is more than `max`: a part of it would look
+    /// like rows that are missing.
+    async fn stretch(
+        &self,
+        reading: &mut Reading,
+        from: Timestamp,
+        until: Timestamp,
+        max: i64,
+    ) -> Result<bool, ReadError> {
+        let (from, until, limit) = (from_micros(from), from_micros(until), max.saturating_add(1));
+        let kind = codes::kind_code(TransferKind::Transfer);
+        let states = [TransferState::Posted, TransferState::Released].map(codes::state_code);
+        let sides = self.snapshot.query(&self.sides, &[&from, &until, &limit, &kind, &states.as_slice()]).await?;
+        let decisions = self.snapshot.query(&self.decisions, &[&from, &until, &limit]).await?;
+        if [&sides, &decisions].iter().any(|rows| i64::try_from(rows.len()).is_ok_and(|count| count > max)) {
+            return Ok(false);
+        }
+        for row in &sides {
+            reading.sides.push(side(row)?);
+        }
+        for row in &decisions {
+            let decision: i16 = row.get(1);
+            let half = DecisionHalf { is_credited: decision == 0, decided_at: to_micros(row.get(2)) };
+            reading.decisions.push(Decided { id: row.get(0), half, debit_shard: row.get(3) });
+        }
+        Ok(true)
+    }
+}
+
+/// The statement on each recent month of the table it is about.
+async fn months(
     snapshot: &deadpool_postgres::Transaction<'_>,
-    reading: &mut Reading,
-    from: Timestamp,
-    until: Timestamp,
-    max: i64,
-) -> Result<bool, ReadError> {
-    let now_ms = reading.now.unix_ms();
-    let oldest_id = TransferId::lower_bound(now_ms.saturating_sub(OLDEST_MS));
-    let (from, until, limit) = (from_micros(from), from_micros(until), max.saturating_add(1));
-    let kind = codes::kind_code(TransferKind::Transfer);
-    let states = [TransferState::Posted, TransferState::Released].map(codes::state_code);
-    let statement = snapshot.prepare_cached(SIDES).await?;
-    let sides = snapshot.query(&statement, &[&from, &until, &oldest_id, &kind, &states.as_slice(), &limit]).await?;
-    let statement = snapshot.prepare_cached(DECISIONS).await?;
-    let decisions = snapshot.query(&statement, &[&from, &until, &oldest_id, &limit]).await?;
-    if [&sides, &decisions].iter().any(|rows| i64::try_from(rows.len()).is_ok_and(|count| count > max)) {
-        return Ok(false);
-    }
-    for row in &sides {
-        reading.sides.push(side(row)?);
-    }
-    for row in &decisions {
-        let decision: i16 = row.get(1);
-        let half = DecisionHalf { is_credited: decision == 0, decided_at: to_micros(row.get(2)) };
-        reading.decisions.push(Decided { id: row.get(0), half, debit_shard: row.get(3) });
-    }
-    Ok(true)
+    table: &str,
+    now: Timestamp,
+    sql: &str,
+) -> Result<Statement, ReadError> {
+    let statement = snapshot.prepare_cached(PARTITIONS).await?;
+    let oldest = partitions::name(table, now.unix_ms(), -MONTHS_BACK);
+    let names = snapshot.query(&statement, &[&table]).await?;
+    let names = names.iter().map(|row| row.get::<_, String>(0)).filter(|name| Some(name) >= oldest.as_ref());
+    let of_month = |name: String| format!("({})", sql.replacen(&format!("FROM {table} "), &format!("FROM {name} "), 1));
+    let all: Vec<String> = names.map(of_month).collect();
+    // Without any month there is nothing recent, and the whole table is as good.
+    let union = if all.is_empty() { sql.to_owned() } else { all.join(" UNION ALL ") };
+    Ok(snapshot.prepare_cached(&union).await?)
 }
 
 async fn asked(snapshot: &deadpool_postgres::Transaction<'_>, found: &mut Vec<Asked>) -> Result<bool, ReadError> {
