@@ -17,6 +17,11 @@ impl Moment {
         Self(self.0.saturating_add(micros(time)))
     }
 
+    /// Earlier by this much.
+    pub fn before(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(time)))
+    }
+
     /// The time since an earlier moment; zero if that one is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

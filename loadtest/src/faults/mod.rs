@@ -9,11 +9,14 @@ mod clock;
 mod history;
 mod options;
 mod plan;
+mod planted;
+mod points;
 mod report;
 mod resolve;
 mod round;
 mod show;
 mod story;
+mod strike;
 mod suite;
 mod survey;
 mod timeline;
@@ -36,6 +39,12 @@ pub async fn faults(options: FaultsOptions) -> Result<Outcome> {
     let seed = options.seed.unwrap_or_else(rand::random);
     println!("seed {seed}");
     let is_interrupted = Cell::new(false);
+    if options.planted_bugs || options.plant.is_some() {
+        return tokio::select! {
+            outcome = planted::run(&options, seed, &is_interrupted) => outcome,
+            () = suite::interrupted(&is_interrupted) => Ok(Outcome::Failed),
+        };
+    }
     let report = tokio::select! {
         report = suite::run(&options, seed, &is_interrupted) => report?,
         () = suite::interrupted(&is_interrupted) => return Ok(Outcome::Failed),

@@ -32,6 +32,18 @@ pub struct FaultsOptions {
     #[arg(long, value_name = "CLASS", value_delimiter = ',')]
     pub only: Vec<String>,
 
+    /// Then, on a cluster of test programs, let processes die at each crash point this many times
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub crash_hits: u64,
+
+    /// Plant known bugs in test programs instead, one after the other, and look whether each is caught within 10 minutes
+    #[arg(long, conflicts_with_all = ["rounds", "plant"])]
+    pub planted_bugs: bool,
+
+    /// The same with one bug, such as bug::stale_reads
+    #[arg(long, value_name = "BUG", conflicts_with = "rounds")]
+    pub plant: Option<String>,
+
     /// Leave two-step transfers out
     #[arg(long)]
     pub one_step: bool,
@@ -73,12 +85,15 @@ impl FaultsOptions {
         if let Some(rounds) = self.rounds {
             command += &format!(" --rounds {rounds}");
         }
-        command += &format!(" --clients {}", self.clients);
+        command += &format!(" --clients {} --crash-hits {}", self.clients, self.crash_hits);
         if !self.only.is_empty() {
             command += &format!(" --only {}", self.only.join(","));
         }
         if self.one_step {
             command += " --one-step";
+        }
+        if let Some(bug) = &self.plant {
+            command += &format!(" --plant {bug}");
         }
         command
     }
@@ -118,6 +133,9 @@ mod tests {
     #[test]
     fn repeat_has_what_shapes_the_run() {
         let command = options(&["--minutes", "3", "--only", "delay", "--clients", "5"]).repeat(77);
-        assert!(command.ends_with("faults --minutes 3 --seed 77 --clients 5 --only delay"), "{command}");
+        assert!(
+            command.ends_with("faults --minutes 3 --seed 77 --clients 5 --crash-hits 10 --only delay"),
+            "{command}"
+        );
     }
 }

@@ -8,13 +8,13 @@ use rand::{RngExt, SeedableRng};
 use crate::harm::{Harm, HarmClass, Layout, draw_of};
 
 /// Between two faults that are not mixed; at least one comes in any 5 s.
-const GAP_MS: std::ops::RangeInclusive<u64> = 1_200..=4_500;
+const GAP_MS: std::ops::RangeInclusive<u64> = 1_000..=4_000;
 
 /// Between two faults that are.
 const MIXED_GAP_MS: std::ops::RangeInclusive<u64> = 0..=600;
 
 /// Faults of a round.
-const STRIKES: std::ops::RangeInclusive<usize> = 4..=8;
+const STRIKES: std::ops::RangeInclusive<usize> = 6..=12;
 
 /// What is done, and how long after what came before it.
 #[derive(Debug, Clone, PartialEq, Eq)]

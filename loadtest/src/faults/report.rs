@@ -31,6 +31,8 @@ pub struct Report {
     pub acknowledged: u64,
     /// Requests that some call left open, by what they came to.
     pub unknowns: BTreeMap<&'static str, u64>,
+    /// Deaths by crash point.
+    pub crash_points: BTreeMap<String, PointHits>,
     /// Things looked at, by check.
     pub checks: BTreeMap<&'static str, u64>,
     /// From a PostgreSQL's start to the first served transfer, in milliseconds.
@@ -47,6 +49,27 @@ pub struct Report {
     pub story: Option<String>,
     /// The command that repeats it.
     pub repeat: String,
+    /// What clusters before the present one came to.
+    #[serde(skip)]
+    before: Counts,
+}
+
+/// What clients did.
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    calls: BTreeMap<String, BTreeMap<&'static str, u64>>,
+    unknowns: BTreeMap<&'static str, u64>,
+    requests: u64,
+    acknowledged: u64,
+}
+
+/// A crash point.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PointHits {
+    /// Whose work it is in.
+    pub side: String,
+    /// How often a process died there.
+    pub hits: u64,
 }
 
 /// A class of faults.
@@ -59,6 +82,11 @@ pub struct Fault {
 }
 
 impl Report {
+    /// Nothing has happened yet.
+    pub fn new(seed: u64, repeat: String) -> Self {
+        Self { seed, repeat, ..Self::default() }
+    }
+
     /// Takes in a round.
     pub fn add_round(
         &mut self,
@@ -69,11 +97,11 @@ impl Report {
     ) {
         self.rounds += 1;
         for struck in &timeline.struck {
-            self.faults.entry(struck.class.to_string()).or_default().count += 1;
+            self.faults.entry(struck.class.clone()).or_default().count += 1;
         }
         for recovery in recoveries {
             let Some(took_ms) = recovery.took.map(millis) else { continue };
-            let fault = self.faults.entry(recovery.class.to_string()).or_default();
+            let fault = self.faults.entry(recovery.class.clone()).or_default();
             fault.worst_recovery_ms = fault.worst_recovery_ms.max(took_ms);
             if recovery.is_restart {
                 self.worst_restart_ms = self.worst_restart_ms.max(took_ms);
@@ -90,15 +118,28 @@ impl Report {
         }
     }
 
-    /// Takes in what the clients did.
+    /// Takes in what the clients of the present cluster did.
     pub fn count(&mut self, history: &History) {
-        self.calls.clear();
+        let Counts { mut calls, mut unknowns, requests, acknowledged } = self.before.clone();
         for ((kind, word), count) in &history.calls {
-            self.calls.entry((*kind).to_owned()).or_default().insert(word, *count);
+            *calls.entry((*kind).to_owned()).or_default().entry(word).or_default() += count;
         }
-        self.unknowns = history.unknowns();
-        self.acknowledged = history.acknowledged;
-        self.requests = u64::try_from(history.len()).unwrap_or(u64::MAX);
+        for (word, count) in history.unknowns() {
+            *unknowns.entry(word).or_default() += count;
+        }
+        (self.calls, self.unknowns) = (calls, unknowns);
+        self.acknowledged = acknowledged + history.acknowledged;
+        self.requests = requests + u64::try_from(history.len()).unwrap_or(u64::MAX);
+    }
+
+    /// Another cluster follows.
+    pub fn next_cluster(&mut self) {
+        self.before = Counts {
+            calls: self.calls.clone(),
+            unknowns: self.unknowns.clone(),
+            requests: self.requests,
+            acknowledged: self.acknowledged,
+        };
     }
 
     /// Takes in what is wrong.
@@ -132,6 +173,12 @@ impl Report {
             [kind.clone(), all.to_string(), words(answers)].to_vec()
         });
         text += &table(&["call", "times", "answers"], calls);
+        if !self.crash_points.is_empty() {
+            let points = self.crash_points.iter();
+            let points =
+                points.map(|(name, point)| [name.clone(), point.side.clone(), point.hits.to_string()].to_vec());
+            text += &table(&["crash point", "side", "deaths"], points);
+        }
         let checks = self.checks.iter().map(|(check, made)| [(*check).to_owned(), made.to_string()].to_vec());
         text += &table(&["check", "looked at"], checks);
         self.rest(&mut text).map_or_else(|_| String::new(), |()| text)

@@ -33,9 +33,9 @@ impl Show {
     }
 
     /// A round begins.
-    pub fn round(&self, number: u64, faults: u64, report: &Report) {
-        let Report { worst_restart_ms, .. } = report;
-        *self.round.borrow_mut() = format!("round {number}, {faults} faults, worst recovery {worst_restart_ms} ms");
+    pub fn round(&self, report: &Report) {
+        let (round, faults, worst) = (report.rounds + 1, report.faults(), report.worst_restart_ms);
+        *self.round.borrow_mut() = format!("round {round}, {faults} faults, worst recovery {worst} ms");
     }
 
     /// Something happens in a round.

@@ -5,19 +5,21 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 
 use super::checks::{self, Breach, Scene};
-use super::clock::Clock;
+use super::clock::{Clock, Moment};
 use super::history::{Folded, History};
 use super::options::FaultsOptions;
 use super::plan::Plans;
+use super::points::{Points, keep_planted};
 use super::report::Report;
 use super::resolve::resolve;
-use super::round::{self, Rounded};
+use super::round::{self, Healed, Rounded};
 use super::show::Show;
 use super::story;
+use super::strike;
 use super::survey::{self, Databases, ShardUrl, Survey};
 use super::timeline::Timeline;
 use super::workload::{Mix, Worker};
@@ -36,18 +38,87 @@ const DEPOSIT: i64 = 10_000;
 /// Sessions outlast every run.
 const SESSION_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Runs the suite on a cluster of its own.
+/// The long time after which a debit shard asks to void, as operators have it, and a short one, so that voids come too.
+const VOID_AFTER_SECONDS: [u64; 2] = [3_600, 2];
+
+/// When the crash points are left as they are, although some were not hit often enough.
+const POINTS_MIN: Duration = Duration::from_secs(180);
+const POINTS_PER_HIT: Duration = Duration::from_secs(15);
+
+/// Which cluster is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cluster {
+    /// The programs as they are released.
+    Ordinary {
+        /// For the draw of how it is configured.
+        seed: u64,
+    },
+    /// Test programs with crash points and planted bugs.
+    Planted,
+}
+
+/// Starts a cluster.
 ///
 /// # Errors
-/// The cluster cannot be started, hurt, healed or read. Breaches are in the report.
+/// It does not start.
+pub async fn start(kind: Cluster) -> Result<HarmedCluster> {
+    let void_after = match kind {
+        Cluster::Ordinary { seed } if seed.count_ones() % 2 == 0 => VOID_AFTER_SECONDS[0],
+        Cluster::Ordinary { .. } | Cluster::Planted => VOID_AFTER_SECONDS[1],
+    };
+    let shard_node_env = [("WALLET_SAGA__VOID_AFTER_SECONDS".to_owned(), void_after.to_string())].into();
+    let faults = kind == Cluster::Planted;
+    HarmedCluster::start(HarmOptions { faults, shard_node_env, ..HarmOptions::default() }).await
+}
+
+/// Runs the suite: rounds of faults on one cluster, then of crash points on another one.
+///
+/// # Errors
+/// A cluster cannot be started or hurt. Breaches are in the report.
 pub async fn run(options: &FaultsOptions, seed: u64, is_interrupted: &Cell<bool>) -> Result<Report> {
     let show = Show::new()?;
+    let mut report = Report::new(seed, options.repeat(seed));
     show.say("starting a cluster");
-    let cluster = HarmedCluster::start(HarmOptions::default()).await?;
-    let ran = Suite::open(options, seed, &cluster, &show).await?.run(is_interrupted).await;
-    show.finish();
+    let cluster = start(Cluster::Ordinary { seed }).await?;
+    let ran = async { Suite::open(options, seed, &cluster, &show, &mut report).await?.faults(is_interrupted).await };
+    let ran = ran.await;
     cluster.stop().await?;
-    ran
+    ran?;
+    if options.crash_hits > 0 && report.breaches.is_empty() && !is_interrupted.get() {
+        report.next_cluster();
+        show.say("starting a cluster of test programs");
+        let cluster = start(Cluster::Planted).await?;
+        let ran =
+            async { Suite::open(options, seed, &cluster, &show, &mut report).await?.points(is_interrupted).await };
+        let ran = ran.await;
+        cluster.stop().await?;
+        ran?;
+    }
+    show.finish();
+    Ok(report)
+}
+
+/// Runs rounds of faults on test programs with a bug, until a check finds something.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_planted(options: &FaultsOptions, seed: u64, bug: &str, is_interrupted: &Cell<bool>) -> Result<Report> {
+    let show = Show::new()?;
+    let mut report = Report::new(seed, options.repeat(seed));
+    show.say("starting a cluster of test programs");
+    let cluster = start(Cluster::Planted).await?;
+    let ran = async {
+        let suite = Suite::open(options, seed, &cluster, &show, &mut report).await?;
+        tokio::select! {
+            ran = suite.faults(is_interrupted) => ran,
+            kept = keep_planted(&cluster, bug) => kept,
+        }
+    };
+    let ran = ran.await;
+    cluster.stop().await?;
+    show.finish();
+    ran?;
+    Ok(report)
 }
 
 struct Suite<'a> {
@@ -58,11 +129,17 @@ struct Suite<'a> {
     workers: Vec<Worker>,
     plans: Plans,
     random: SmallRng,
-    report: Report,
+    report: &'a mut Report,
 }
 
 impl<'a> Suite<'a> {
-    async fn open(options: &'a FaultsOptions, seed: u64, cluster: &'a HarmedCluster, show: &'a Show) -> Result<Self> {
+    async fn open(
+        options: &'a FaultsOptions,
+        seed: u64,
+        cluster: &'a HarmedCluster,
+        show: &'a Show,
+        report: &'a mut Report,
+    ) -> Result<Self> {
         let world = Rc::new(open_world(options, cluster, show).await?);
         let mix = Mix { two_step: !options.one_step };
         let clients = usize::from(options.clients);
@@ -74,12 +151,13 @@ impl<'a> Suite<'a> {
             workers: (0..clients).map(worker).collect(),
             plans: Plans::new(seed, options.classes(cluster.layout().classes())?),
             random: SmallRng::seed_from_u64(seed ^ 0x5EED),
-            report: Report { seed, repeat: options.repeat(seed), notes: cluster.notes(), ..Report::default() },
+            report,
             world,
         })
     }
 
-    async fn run(mut self, is_interrupted: &Cell<bool>) -> Result<Report> {
+    /// Rounds of faults until the time is over or something is wrong.
+    async fn faults(mut self, is_interrupted: &Cell<bool>) -> Result<()> {
         let length = Duration::from_secs_f64(self.options.minutes * 60.0);
         let rounds_max = self.options.rounds.unwrap_or(u64::MAX);
         let begin = self.world.clock.now();
@@ -88,43 +166,88 @@ impl<'a> Suite<'a> {
             if self.world.clock.now().since(begin) >= length {
                 break;
             }
-            is_clean = self.round(is_interrupted).await?;
+            let planned = self.plans.round(self.cluster.layout());
+            let faults = async |cluster: &HarmedCluster, world: &World, show: &Show, struck: &RefCell<Timeline>| {
+                let told = |what: &str| show.now(world, what);
+                strike::execute(world, cluster, &planned, struck, is_interrupted, &told).await
+            };
+            is_clean = self.round(is_interrupted, faults).await?;
         }
+        self.close(begin, is_clean).await
+    }
+
+    /// Rounds of crash points until each was hit often enough, or something is wrong.
+    async fn points(mut self, is_interrupted: &Cell<bool>) -> Result<()> {
+        let goal = self.options.crash_hits;
+        let points = Points::of(self.cluster, goal).await?;
+        let patience = POINTS_MIN.max(POINTS_PER_HIT * u32::try_from(goal).unwrap_or(u32::MAX));
+        let begin = self.world.clock.now();
+        let mut is_clean = true;
+        while is_clean && !is_interrupted.get() && !points.is_done() {
+            if self.world.clock.now().since(begin) >= patience {
+                self.report.notes.push(format!("not every crash point was hit {goal} times"));
+                break;
+            }
+            let seed = self.random.random();
+            let faults = async |cluster: &HarmedCluster, world: &World, show: &Show, struck: &RefCell<Timeline>| {
+                show.now(world, "dying at crash points");
+                points.strike(world, cluster, seed, struck, is_interrupted).await
+            };
+            is_clean = self.round(is_interrupted, faults).await?;
+        }
+        self.report.crash_points = points.hits.into_inner();
+        self.close(begin, is_clean).await
+    }
+
+    /// The last check, and what else the report tells of this cluster.
+    async fn close(mut self, begin: Moment, is_clean: bool) -> Result<()> {
         if is_clean {
             self.whole_histories().await?;
         }
-        self.report.seconds = self.world.clock.now().since(begin).as_secs();
+        self.report.seconds += self.world.clock.now().since(begin).as_secs();
         self.report.count(&self.world.history.borrow());
-        self.report.notes = self.cluster.notes();
-        Ok(self.report)
+        self.report.notes.extend(self.cluster.notes());
+        Ok(())
     }
 
     /// One round and its check; whether nothing is wrong.
-    async fn round(&mut self, is_interrupted: &Cell<bool>) -> Result<bool> {
-        let planned = self.plans.round(self.cluster.layout());
-        let (show, world) = (self.show, self.world.clone());
-        let faults = Cell::new(self.report.faults());
-        let told = |what: &str| {
-            faults.set(faults.get() + 1);
-            show.now(&world, what);
+    async fn round(
+        &mut self,
+        is_interrupted: &Cell<bool>,
+        faults: impl AsyncFnOnce(&HarmedCluster, &World, &Show, &RefCell<Timeline>) -> Result<Healed>,
+    ) -> Result<bool> {
+        let (show, world, cluster) = (self.show, self.world.clone(), self.cluster);
+        show.round(self.report);
+        let faults = async |struck: &RefCell<Timeline>| faults(cluster, &world, show, struck).await;
+        let Rounded { timeline, healed } = round::run(&world, &mut self.workers, is_interrupted, faults).await?;
+        let surveyed = match healed {
+            Healed::At(healed) => self.survey(healed).await,
+            Healed::Never(why) => Err(anyhow::anyhow!(why)),
         };
-        show.round(self.report.rounds + 1, self.report.faults(), &self.report);
-        let Rounded { timeline, healed } =
-            round::run(&world, self.cluster, &mut self.workers, &planned, is_interrupted, &told).await?;
-        show.now(&world, "repeating what is open");
-        let databases = self.databases().await?;
-        let closed = resolve(&world, &databases, healed, &mut self.random).await?;
-        show.now(&world, "checking");
-        let survey = survey::take(&world, &self.shards()?, closed).await?;
-        let breaches = self.check(&survey, &timeline);
+        let (breaches, survey) = match surveyed {
+            Ok(survey) => (self.check(&survey, &timeline), Some(survey)),
+            // All harm is undone, so it is the wallet that does not serve.
+            Err(error) => (vec![not_well(&error)], None),
+        };
         if !breaches.is_empty() {
-            self.breached(&databases, &breaches, &timeline).await?;
+            self.breached(&breaches, &timeline).await?;
             return Ok(false);
         }
-        world.history.borrow_mut().absorb(&survey.lines);
-        self.report.count(&world.history.borrow());
-        show.checked(&self.report, survey.open.len());
+        if let Some(survey) = survey {
+            world.history.borrow_mut().absorb(&survey.lines);
+            self.report.count(&world.history.borrow());
+            show.checked(self.report, survey.open.len());
+        }
         Ok(true)
+    }
+
+    /// Brings everything to an end, and reads what is there.
+    async fn survey(&mut self, healed: Moment) -> Result<Survey> {
+        self.show.now(&self.world, "repeating what is open");
+        let databases = self.databases().await?;
+        let closed = resolve(&self.world, &databases, healed, &mut self.random).await?;
+        self.show.now(&self.world, "checking");
+        survey::take(&self.world, &self.shards()?, closed).await
     }
 
     /// Runs the checks, and takes what they looked at into the report.
@@ -138,11 +261,14 @@ impl<'a> Suite<'a> {
         findings.into_iter().flat_map(|finding| finding.breaches).collect()
     }
 
-    async fn breached(&mut self, databases: &Databases, breaches: &[Breach], timeline: &Timeline) -> Result<()> {
+    async fn breached(&mut self, breaches: &[Breach], timeline: &Timeline) -> Result<()> {
         // The one about a single transfer tells most.
         let first = breaches.iter().find(|breach| breach.request.is_some()).or(breaches.first());
         let Some(first) = first else { return Ok(()) };
-        let mut told = story::tell(&self.world, databases, first).await?;
+        let mut told = match self.databases().await {
+            Ok(databases) => story::tell(&self.world, &databases, first).await?,
+            Err(error) => format!("{}: {}\nthe databases cannot be read: {error:#}\n", first.check, first.what),
+        };
         for struck in &timeline.struck {
             told += &format!("fault {} to {}: {}\n", struck.began, struck.ended, struck.harm);
         }
@@ -172,8 +298,7 @@ impl<'a> Suite<'a> {
         *self.report.checks.entry("histories_unchanged").or_default() +=
             2 * u64::try_from(self.world.population.accounts.len())?;
         if !breaches.is_empty() {
-            let databases = self.databases().await?;
-            self.breached(&databases, &breaches, &Timeline::default()).await?;
+            self.breached(&breaches, &Timeline::default()).await?;
         }
         Ok(())
     }
@@ -190,6 +315,12 @@ impl<'a> Suite<'a> {
         ensure!((1..).zip(&shards).all(|(number, shard)| number == shard.id), "shards are numbered 1, 2, 3");
         Ok(shards)
     }
+}
+
+/// What must be once everything is healed.
+fn not_well(error: &anyhow::Error) -> Breach {
+    let what = format!("everything is healed, and still: {error:#}");
+    Breach { check: "well_again", request: None, account: None, what }
 }
 
 /// Opens the accounts and puts money into them.

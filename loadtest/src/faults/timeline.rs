@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use super::clock::Moment;
-use crate::harm::HarmClass;
 
 /// A fault that was inflicted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Struck {
     /// Its class.
-    pub class: HarmClass,
+    pub class: String,
     /// What it was, in words.
     pub harm: String,
     /// When it began.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{Findings, Scene};
 use crate::faults::clock::Moment;
 use crate::faults::history::{Answer, History, Said, State};
-use crate::harm::HarmClass;
 use crate::population::Population;
 
 /// From the start of a PostgreSQL to the first transfer served by its shard.
@@ -28,10 +27,10 @@ pub fn sagas_closed(scene: &Scene<'_>, findings: &mut Findings) {
 }
 
 /// A shard's first served transfer after a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovery {
     /// Of the fault.
-    pub class: HarmClass,
+    pub class: String,
     /// Whether a PostgreSQL was started again.
     pub is_restart: bool,
     /// The shard, as a place.
@@ -54,7 +53,7 @@ pub fn recoveries(scene: &Scene<'_>) -> Vec<Recovery> {
             // What another fault has held up counts from when that one was over.
             let from = scene.timeline.disturbed_until(place, begin, first.unwrap_or(begin.plus(RESTART_MAX)));
             let took = served.first(shard, from).map(|at| at.since(from));
-            found.push(Recovery { class: struck.class, is_restart: restarted.is_some(), shard, from, took });
+            found.push(Recovery { class: struck.class.clone(), is_restart: restarted.is_some(), shard, from, took });
         }
     }
     found

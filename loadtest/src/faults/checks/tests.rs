@@ -10,7 +10,6 @@ use crate::faults::clock::Moment;
 use crate::faults::history::{Answer, Attempt, Code, Doom, History, How, Loss, ReadCall, Said, Seen, State, Want};
 use crate::faults::survey::{AccountNow, Line, OpenRow, Row, Survey};
 use crate::faults::timeline::{Struck, Timeline};
-use crate::harm::HarmClass;
 use crate::population::Population;
 use crate::population::tests::population;
 
@@ -170,7 +169,7 @@ impl Stage {
 
     fn strike(&mut self, shards: &[usize], restarted: Option<(usize, Moment)>, began: u64, ended: u64) {
         self.timeline.struck.push(Struck {
-            class: HarmClass::KillPostgres,
+            class: "kill a PostgreSQL".to_owned(),
             harm: "kill".to_owned(),
             began: Moment(began),
             ended: Moment(ended),

@@ -178,25 +178,29 @@ impl History {
         }
         self.reads.clear();
         self.reads.shrink_to(4_096);
-        for id in self.live.clone() {
-            self.get_mut(id).checked += 1;
-            if self.get(id).checked >= 2 && self.can_be_folded(id) {
+        let live: Vec<RequestId> = self.live.iter().copied().collect();
+        for id in &live {
+            self.get_mut(*id).checked += 1;
+        }
+        for id in live {
+            if self.can_be_folded(id) {
                 self.fold(id);
             }
         }
     }
 
-    /// Whether the request and all that hangs together with it is over.
+    /// Whether the request is over, and was checked twice since. A reservation and its ends are folded together, for each
+    /// explains the others.
     fn can_be_folded(&self, id: RequestId) -> bool {
-        let request = self.get(id);
-        let is_over = |id: RequestId| !self.get(id).is_open() && self.fate(id).is_final();
-        match request.want {
-            Want::Transfer { .. } => is_over(id),
-            Want::Reserve { .. } => is_over(id) && request.ends.iter().all(|end| !self.get(*end).is_open()),
-            Want::Commit { of, .. } | Want::Release { of } => {
-                is_over(id) && !self.get(of).is_open() && self.fate(of).is_final()
-            }
-        }
+        let first = match self.get(id).want {
+            Want::Commit { of, .. } | Want::Release { of } => of,
+            Want::Transfer { .. } | Want::Reserve { .. } => id,
+        };
+        let is_over = |id: RequestId| {
+            let request = self.get(id);
+            !self.live.contains(&id) || request.settled.is_some() || request.checked >= 2 && !request.is_open()
+        };
+        self.fate(first).is_final() && is_over(first) && self.get(first).ends.iter().all(|end| is_over(*end))
     }
 
     fn fold(&mut self, id: RequestId) {

@@ -1,0 +1,103 @@
+//! Does the suite catch what it is there for? Bugs are planted in the real programs, one after the other.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+use serde::Serialize;
+
+use super::options::FaultsOptions;
+use super::points;
+use super::suite::{self, Cluster};
+use crate::Outcome;
+
+/// A bug has so long to show, in minutes.
+const MINUTES_MAX: f64 = 10.0;
+
+/// What came of one bug.
+#[derive(Debug, Clone, Serialize)]
+pub struct Caught {
+    /// The bug.
+    pub bug: String,
+    /// The checks that found it, in their order; none if it was not caught.
+    pub by: Vec<String>,
+    /// After how many seconds of faults.
+    pub after_seconds: u64,
+    /// Rounds that it took.
+    pub rounds: u64,
+    /// What one of them said.
+    pub what: String,
+}
+
+/// Plants one bug after the other, each in a cluster of its own, until a check finds it or 10 minutes are over.
+///
+/// # Errors
+/// A cluster cannot be started or hurt, or there is no such bug.
+pub async fn run(options: &FaultsOptions, seed: u64, is_interrupted: &Cell<bool>) -> Result<Outcome> {
+    let bugs = match &options.plant {
+        Some(bug) => vec![bug.clone()],
+        None => all().await?,
+    };
+    let mut caught = vec![];
+    for bug in &bugs {
+        if is_interrupted.get() {
+            break;
+        }
+        eprintln!("planting {bug} ({} of {})", caught.len() + 1, bugs.len());
+        let one = plant(options, seed, bug, is_interrupted).await.with_context(|| format!("with {bug}"))?;
+        eprintln!("{}", words(&one));
+        caught.push(one);
+    }
+    println!("{}", table(&caught));
+    if let Some(path) = &options.report {
+        let json = serde_json::to_vec_pretty(&caught)?;
+        std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let all_caught = caught.len() == bugs.len() && caught.iter().all(|one| !one.by.is_empty());
+    Ok(if all_caught { Outcome::Fine } else { Outcome::Failed })
+}
+
+/// The bugs that the programs have.
+async fn all() -> Result<Vec<String>> {
+    let cluster = suite::start(Cluster::Planted).await?;
+    let listed = points::list(&cluster).await;
+    cluster.stop().await?;
+    let bugs = listed?.into_iter().map(|point| point.name).filter(|name| name.starts_with("bug::"));
+    Ok(bugs.collect())
+}
+
+async fn plant(options: &FaultsOptions, seed: u64, bug: &str, is_interrupted: &Cell<bool>) -> Result<Caught> {
+    let options = FaultsOptions { minutes: MINUTES_MAX, crash_hits: 0, ..options.clone() };
+    let began = Instant::now();
+    let report = suite::run_planted(&options, seed, bug, is_interrupted).await?;
+    let mut by: Vec<String> = vec![];
+    for breach in &report.breaches {
+        let check = breach.split(": ").next().unwrap_or_default().to_owned();
+        if !by.contains(&check) {
+            by.push(check);
+        }
+    }
+    let after_seconds = if by.is_empty() { began.elapsed().as_secs() } else { report.seconds };
+    let what = report.breaches.first().cloned().unwrap_or_default();
+    Ok(Caught { bug: bug.to_owned(), by, after_seconds, rounds: report.rounds, what })
+}
+
+fn words(caught: &Caught) -> String {
+    match caught.by.is_empty() {
+        true => format!("{} was NOT caught in {} s", caught.bug, caught.after_seconds),
+        false => format!("{} was caught after {} s: {}", caught.bug, caught.after_seconds, caught.what),
+    }
+}
+
+fn table(caught: &[Caught]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(vec!["bug", "caught by", "after"]);
+    for one in caught {
+        let by = if one.by.is_empty() { "NOT CAUGHT".to_owned() } else { one.by.join(", ") };
+        table.add_row(vec![one.bug.clone(), by, format!("{} s", one.after_seconds)]);
+    }
+    table
+}
