@@ -4,6 +4,7 @@ mod support;
 
 use anyhow::{Context, Result, ensure};
 use local_cluster::{Method, ProcessName, Signal, call};
+use serde_json::{Value, json};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 use support::{Holder, Known, Wish, World};
@@ -192,6 +193,68 @@ async fn behind_the_back(client: &Client, sql: &str) -> Result<()> {
     client.batch_execute(&fenced).await.with_context(|| sql.to_owned())
 }
 
+/// Reserves, and then commits a part, releases, or leaves it to expire. Answers may be lost: nobody asks again.
+async fn two_step(world: &World, wish: Wish<'_>, number: usize) -> Result<()> {
+    let router = world.cluster.router_address(&wish.debit.region, 0)?;
+    let authorization = format!("Bearer {}", wish.debit.token);
+    let post = async |path: &str, key: &str, body: &Value| {
+        let headers = [("authorization", authorization.as_str()), ("idempotency-key", key)];
+        call(router, Method::POST, path, &headers, Some(body)).await
+    };
+    let (debit, credit) = (wish.debit.account, wish.credit.account);
+    let body = json!({"debit_account_id": debit, "credit_account_id": credit, "amount": wish.amount, "reserve": true,
+        "expires_in_seconds": 2});
+    let Ok(reserved) = post("/v1/transfers", wish.key, &body).await else { return Ok(()) };
+    let Some(id) = reserved.read::<Value>().ok().and_then(|body| Some(body["id"].as_str()?.to_owned())) else {
+        return Ok(());
+    };
+    let key = format!("{}-end", wish.key);
+    let ended = match number % 3 {
+        0 => post(&format!("/v1/transfers/{id}/commit"), &key, &json!({"amount": (wish.amount + 1) / 2})).await,
+        1 => post(&format!("/v1/transfers/{id}/release"), &key, &json!({})).await,
+        _ => return Ok(()),
+    };
+    drop(ended);
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_replica_takes_over_from_one_that_is_killed() -> Result<()> {
+    let world = World::start(|spec| {
+        spec.replicas_per_shard = 2;
+        spec.shard_node_env.insert("WALLET_RECONCILE__INTERVAL_SECONDS".to_owned(), "1".to_owned());
+    })
+    .await?;
+    let debit = world.holder("debtor", "sg", 10_000).await?;
+    let credit = world.holder("creditor", "eu", 0).await?;
+    posted(&world, "the first", &debit, &credit).await?;
+    let replicas = [0, 1].map(|replica| ProcessName::ShardNode { shard: 1, replica });
+    let started = Instant::now();
+    let leading = async |replicas: &[ProcessName]| {
+        loop {
+            let mut shown = Vec::new();
+            for replica in replicas {
+                if !metric(&world, replica, LAST_SUCCESS).await?.is_empty() {
+                    shown.push(replica.clone());
+                }
+            }
+            ensure!(shown.len() < 2, "both compare: {shown:?}");
+            ensure!(started.elapsed() < 2 * UNTIL_COMPARED, "no replica compares");
+            match shown.pop() {
+                Some(leader) => return Ok(leader),
+                None => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        }
+    };
+    let leader = leading(&replicas).await?;
+    world.cluster.kill(&leader, Signal::SIGKILL).await?;
+    let left: Vec<ProcessName> = replicas.iter().filter(|replica| **replica != leader).cloned().collect();
+    let killed = Instant::now();
+    leading(&left).await?;
+    println!("taken over after {:?}", killed.elapsed());
+    Ok(())
+}
+
 #[tokio::test]
 async fn load_and_killed_processes_look_like_no_drift() -> Result<()> {
     const HOLDERS: usize = 8;
@@ -215,7 +278,10 @@ async fn load_and_killed_processes_look_like_no_drift() -> Result<()> {
                     amount: i64::try_from(number % 9)? + 1,
                 };
                 let router = world.cluster.router_address(&holders[debit].region, 0)?;
-                world.until_known(router, wish).await?;
+                match number % 4 {
+                    0 => two_step(world, wish, number / 4).await?,
+                    _ => drop(world.until_known(router, wish).await?),
+                }
                 count.set(count.get() + 1);
                 number += WORKERS;
             }
