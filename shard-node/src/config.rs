@@ -1,5 +1,6 @@
 //! The configuration of a shard-node; every key is in the commented example beside the manifest.
 
+pub use crate::events::EventsConfig;
 pub use crate::reconcile::ReconcileConfig;
 use placement::{ShardId, Topology};
 use runtime::config::{AdminConfig, DrainConfig, Fields, Secret, ServeConfig};
@@ -29,6 +30,8 @@ pub struct Config {
     pub saga: SagaConfig,
     /// Comparing with other shards.
     pub reconcile: ReconcileConfig,
+    /// Telling other services of transfers, if they are told.
+    pub events: Option<EventsConfig>,
     /// How long an idempotency key is kept after its transfer is terminal.
     pub key_retention: Duration,
     /// Stopping.
@@ -93,6 +96,7 @@ impl Config {
             lease: fields.millis("saga.lease_ms", 3_000, 100..=600_000),
         };
         let reconcile = ReconcileConfig::read(fields);
+        let events = EventsConfig::read(fields);
         let days = fields.in_range("idempotency.retention_days", 35_u64, 30..=3_650);
         let drain = DrainConfig::read(fields);
         Some(Config {
@@ -106,6 +110,7 @@ impl Config {
             lanes,
             saga,
             reconcile,
+            events,
             key_retention: Duration::from_secs(days * 86_400),
             drain,
         })

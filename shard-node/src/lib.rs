@@ -5,6 +5,7 @@
 
 pub mod config;
 mod dispatch;
+mod events;
 #[cfg(feature = "faults")]
 pub mod faults;
 mod lane;

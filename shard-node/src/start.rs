@@ -2,6 +2,7 @@
 
 use crate::config::{Config, PostgresConfig};
 use crate::dispatch::Dispatch;
+use crate::events::{self, EventsMetrics};
 use crate::lane::{Lane, LaneSettings, Lanes};
 use crate::metrics::NodeMetrics;
 use crate::node::Node;
@@ -37,6 +38,7 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<(), BoxError> {
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"))?;
     let node_metrics = NodeMetrics::new(&metrics)?;
     let reconcile_metrics = ReconcileMetrics::new(&metrics)?;
+    let events_metrics = EventsMetrics::new(&metrics)?;
     let Some(standing) = prepare(&config, &shutdown).await? else { return Ok(()) };
     let pool_of = |pool_size| store::pool(&PostgresConfig { pool_size, ..config.postgres.clone() });
     let pools = (store::pool(&config.postgres)?, pool_of(1)?, pool_of(2)?);
@@ -56,6 +58,9 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<(), BoxError> {
     tasks.spawn(upkeep::prune_keys(node.clone(), config.key_retention));
     tasks.spawn(upkeep::take_sums(node.clone()));
     tasks.spawn(reconcile::run(node.clone(), config.reconcile.clone(), reconcile_metrics));
+    if let Some(events) = config.events {
+        tasks.spawn(events::relay(node.clone(), events, pool_of(1)?, events_metrics)?);
+    }
 
     let looking = node.clone();
     let admin = Admin::new(metrics, Arc::new(move || checks(&looking)), shutdown.clone()).start(&config.admin)?;

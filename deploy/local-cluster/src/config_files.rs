@@ -47,6 +47,7 @@ fn router(state: &State, secrets: &Secrets, process: &Process) -> Result<Value> 
 fn shard_node(data_dir: &DataDir, state: &State, secrets: &Secrets, process: &Process) -> Result<Value> {
     let shard = process.name.shard().context("a shard-node has a shard")?;
     let postgres: Vec<SocketAddr> = state.servers(shard).map(|server| state.advertised(server)).collect();
+    let redis = state.process(&ProcessName::Redis { region: process.region.clone() })?;
     Ok(json!({
         "shard": shard,
         "replica": process.name.replica(),
@@ -59,6 +60,7 @@ fn shard_node(data_dir: &DataDir, state: &State, secrets: &Secrets, process: &Pr
         },
         "cluster": {"secret": secrets.cluster},
         "topology": {"file": data_dir.topology()},
+        "events": {"redis_url": format!("redis://{}/", state.advertised(redis))},
     }))
 }
 
@@ -74,11 +76,11 @@ pub(crate) fn postgres_url(servers: &[SocketAddr], user: &str, database: &str, p
     format!("host={hosts} port={ports} user={user} dbname={database} password={password}{which}")
 }
 
-/// Sessions survive a restart; otherwise Redis keeps to itself.
+/// Sessions and events survive a restart: what was acknowledged is on the disk. Otherwise Redis keeps to itself.
 fn redis(address: SocketAddr, directory: &str) -> String {
     format!(
         "bind {}\nport {}\ndir {directory:?}\ndaemonize no\nlogfile \"\"\ntcp-backlog 128\ndatabases 1\n\
-         appendonly yes\nappendfsync everysec\nsave \"\"\n",
+         appendonly yes\nappendfsync always\nsave \"\"\n",
         address.ip(),
         address.port()
     )
@@ -182,6 +184,7 @@ mod tests {
         let node = shard_node(&data_dir, &state, &secrets(), process("shard-node-1")).unwrap();
         assert!(node["postgres"]["url"].as_str().unwrap().starts_with("host=127.0.0.1 port=2 "), "{node}");
         assert_eq!(node["internal"]["bind"], "127.0.0.1:8280", "it listens where it did");
+        assert_eq!(node["events"]["redis_url"], "redis://127.0.0.1:3/");
     }
 
     #[test]

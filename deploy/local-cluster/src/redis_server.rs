@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::service_user::ServiceUser;
 
-/// Makes the directory of the sessions' log.
+/// Makes the directory of the log of sessions and events.
 pub(crate) fn make_files(directory: &Path, owner: Option<&ServiceUser>) -> Result<()> {
     match fs::create_dir(directory) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {

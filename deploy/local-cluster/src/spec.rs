@@ -65,7 +65,7 @@ pub struct ClusterSpec {
     /// Further lines of `postgresql.conf`; they win over the usual ones.
     pub postgres_settings: BTreeMap<String, String>,
     /// Where the others find a process, if not where it listens: the address of a proxy. Shard-nodes are advertised in
-    /// the topology, PostgreSQL servers to their shard-nodes and Redis servers to their routers.
+    /// the topology, PostgreSQL servers to their shard-nodes, Redis servers to their routers and shard-nodes.
     pub advertised: BTreeMap<ProcessName, SocketAddr>,
     /// PostgreSQL servers whose files stand on a disk of their own of so many bytes, so that it can be filled. Only for
     /// scratch clusters, and where [`crate::can_mount`].

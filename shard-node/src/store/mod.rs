@@ -5,6 +5,7 @@ mod chain;
 mod codes;
 mod connect;
 pub mod entries;
+pub mod events;
 pub mod expiry;
 mod fence;
 mod load;
@@ -64,6 +65,10 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("outbox::VOID", outbox::VOID),
     ("outbox::NOTE_FAILURES", outbox::NOTE_FAILURES),
     ("expiry::DUE", expiry::DUE),
+    ("events::LEAD", events::LEAD),
+    ("events::NEXT", events::NEXT),
+    ("events::TRANSFERS", events::TRANSFERS),
+    ("events::TOLD", events::TOLD),
     ("reconcile::LEAD", reconcile::LEAD),
     ("reconcile::NOW", reconcile::NOW),
     ("reconcile::PARTITIONS", reconcile::PARTITIONS),

@@ -108,7 +108,8 @@ fn pending(row: &Row, shard: ShardId) -> Result<Transfer, Unreadable> {
     load::reservation(row, shard).map(|reservation| reservation.as_transfer())
 }
 
-fn terminal(row: &Row) -> Result<Transfer, Unreadable> {
+/// The order of the columns of [`TERMINAL_TRANSFER`], also used by the relay of events.
+pub(super) fn terminal(row: &Row) -> Result<Transfer, Unreadable> {
     let debit_account_id = row.get::<_, Option<i64>>(4).map(load::account_id).transpose()?;
     let credit_account_id = row.get::<_, Option<i64>>(5).map(load::account_id).transpose()?;
     let user = |column: usize| row.get::<_, Option<String>>(column).map(codes::user_id).transpose();
