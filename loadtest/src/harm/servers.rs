@@ -11,7 +11,11 @@ use super::cluster::{HarmedCluster, locked, node, server};
 
 /// How long a server may take until it refuses connections.
 const EXHAUSTED_WITHIN: Duration = Duration::from_secs(10);
-const TRY_AGAIN_AFTER: Duration = Duration::from_millis(10);
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(5);
+/// How many race the shard-node for what becomes free.
+const TAKERS: usize = 3;
+/// How often the shard-node loses what it has; it may win some of it back the first time.
+const CUTS: usize = 3;
 
 impl HarmedCluster {
     pub(super) fn fill_disk(&self, shard: u16) -> Result<()> {
@@ -19,16 +23,20 @@ impl HarmedCluster {
         self.cluster.fill_disk(&server(shard))
     }
 
-    /// Takes every connection there is, and every one that becomes free, until the heal.
+    /// Takes every connection there is, those of the shard-node too, and every one that becomes free, until the heal.
     pub(super) async fn exhaust_connections(&self, shard: u16) -> Result<()> {
         let url: Config = self.cluster.shard_postgres_url(shard)?.parse()?;
-        let (refused, mut is_refused) = watch::channel(false);
-        locked(&self.marks.ongoing).spawn(take_connections(url, refused));
-        let waiting = tokio::time::timeout(EXHAUSTED_WITHIN, is_refused.wait_for(|refused| *refused));
-        waiting.await.context("the server goes on to take connections")??;
-        // What the shard-node gives back is taken too.
-        for server in self.servers(shard) {
-            self.proxies.ways.cut(&node(shard), &server);
+        let (refused, mut refusals) = watch::channel(0);
+        for _ in 0..TAKERS {
+            locked(&self.marks.ongoing).spawn(take_connections(url.clone(), refused.clone()));
+        }
+        for _ in 0..CUTS {
+            refusals.mark_unchanged();
+            let waiting = tokio::time::timeout(EXHAUSTED_WITHIN, refusals.changed());
+            waiting.await.context("the server goes on to take connections")??;
+            for server in self.servers(shard) {
+                self.proxies.ways.cut(&node(shard), &server);
+            }
         }
         Ok(())
     }
@@ -51,7 +59,7 @@ impl HarmedCluster {
     }
 }
 
-async fn take_connections(url: Config, refused: watch::Sender<bool>) {
+async fn take_connections(url: Config, refused: watch::Sender<u64>) {
     let mut held: Vec<Client> = Vec::new();
     loop {
         match url.connect(NoTls).await {
@@ -61,7 +69,7 @@ async fn take_connections(url: Config, refused: watch::Sender<bool>) {
                 tokio::spawn(async move { drop(connection.await) });
             }
             Err(_) => {
-                refused.send_replace(true);
+                refused.send_modify(|refusals| *refusals += 1);
                 held.retain(|client| !client.is_closed());
                 tokio::time::sleep(TRY_AGAIN_AFTER).await;
             }
