@@ -11,7 +11,7 @@ pub enum Bug {
     NoTombstoneOnVoid,
     /// The inbox row is written in a transaction of its own, after the credit.
     InboxOutsideTransaction,
-    /// A repeated `credit` does not look into the inbox.
+    /// A repeated `credit` does not look into the inbox, and writes its row over the one that is there.
     CreditAgainOnRepeat,
     /// `void` does not look into the inbox and overwrites its decision.
     VoidOverCredit,
@@ -53,12 +53,42 @@ pub enum Bug {
     ReservationKeptAfterCommit,
     /// Once both accounts are on one shard, `credit` posts without an inbox row.
     InboxSkippedOnOneShard,
+    /// A batch reads its rows without locking them.
+    RowsNotLocked,
+    /// Keys and decisions are stored without a unique index.
+    NoUniqueIndex,
+    /// The clock of the node, not PostgreSQL's, says what has expired.
+    ExpiryByNodeClock,
 }
 
 impl Bug {
     /// All of them.
     pub fn all() -> &'static [Bug] {
         Bug::value_variants()
+    }
+
+    /// Those that can be planted in the model. It commits one command at a time, so locks and indexes are not its
+    /// concern.
+    pub fn of_model() -> impl Iterator<Item = Bug> {
+        let others = [Bug::RowsNotLocked, Bug::NoUniqueIndex, Bug::ExpiryByNodeClock];
+        Bug::all().iter().copied().filter(move |bug| !others.contains(bug))
+    }
+
+    /// Those that can be planted in the simulation. It moves no slots and posts no part of a batch.
+    pub fn of_simulation() -> impl Iterator<Item = Bug> {
+        let others = [
+            Bug::InboxOutsideTransaction,
+            Bug::VoidOverCredit,
+            Bug::CommitOfMoreThanReserved,
+            Bug::RestStaysReserved,
+            Bug::MoveForgetsDecisions,
+            Bug::MoveForgetsReservations,
+            Bug::MoveForgetsKeys,
+            Bug::CommitWithoutOutboxRow,
+            Bug::ReservationKeptAfterCommit,
+            Bug::InboxSkippedOnOneShard,
+        ];
+        Bug::all().iter().copied().filter(move |bug| !others.contains(bug))
     }
 
     /// The name on the command line.

@@ -6,5 +6,6 @@
 
 mod bug;
 pub mod model;
+pub mod sim;
 
 pub use bug::Bug;

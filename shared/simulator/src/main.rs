@@ -16,6 +16,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Model(cli::model::ModelOptions),
+    Run(cli::run::RunOptions),
 }
 
 /// How a check ended that could be carried out.
@@ -30,6 +31,7 @@ enum Verdict {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Model(options) => cli::model::run(&options),
+        Command::Run(options) => cli::run::run(&options),
     };
     match done {
         Ok(Verdict::Fine) => ExitCode::SUCCESS,

@@ -2,3 +2,4 @@
 
 pub mod model;
 mod progress;
+pub mod run;

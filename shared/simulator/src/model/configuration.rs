@@ -84,15 +84,6 @@ impl Configuration {
     /// The small ones: each is visited whole within seconds.
     pub const SHORT: [Configuration; 4] = [
         Configuration {
-            name: "one-each-way",
-            about: "two shards, a transfer at once in each direction, one credit account frozen at times",
-            shards: 2,
-            accounts: &[account(0, 3), AccountSpec { is_frozen_at_times: true, ..account(1, 3) }],
-            transfers: &[at_once(0, 1, 2), at_once(1, 0, 3)],
-            moves: 0,
-            unfinished_max: 1,
-        },
-        Configuration {
             name: "held-between",
             about: "two shards, a held transfer between them with two commits, a release and the expiry",
             shards: 2,
@@ -111,6 +102,15 @@ impl Configuration {
             ],
             transfers: &[held(0, 1, 2, [Some(CommitSpec::All), Some(CommitSpec::Part(3))])],
             moves: 2,
+            unfinished_max: 1,
+        },
+        Configuration {
+            name: "one-each-way",
+            about: "two shards, a transfer at once in each direction, one credit account frozen at times",
+            shards: 2,
+            accounts: &[account(0, 3), AccountSpec { is_frozen_at_times: true, ..account(1, 3) }],
+            transfers: &[at_once(0, 1, 2), at_once(1, 0, 3)],
+            moves: 0,
             unfinished_max: 1,
         },
         Configuration {
