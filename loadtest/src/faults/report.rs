@@ -21,6 +21,8 @@ pub struct Report {
     pub seconds: u64,
     /// Rounds that were checked.
     pub rounds: u64,
+    /// The classes that are drawn from.
+    pub classes: Vec<String>,
     /// Faults by class.
     pub faults: BTreeMap<String, Fault>,
     /// Calls by kind and answer.
@@ -39,6 +41,8 @@ pub struct Report {
     pub worst_restart_ms: u64,
     /// The longest call that a living router answered, in milliseconds.
     pub worst_answer_ms: u64,
+    /// The longest time that the suite itself stood still, in milliseconds.
+    pub worst_stall_ms: u64,
     /// From the heal to the end of the last saga, in milliseconds.
     pub worst_saga_ms: u64,
     /// What the reader must know.
@@ -107,6 +111,8 @@ impl Report {
                 self.worst_restart_ms = self.worst_restart_ms.max(took_ms);
             }
         }
+        let stalls = timeline.stalls.iter().map(|(from, until)| millis(until.since(*from)));
+        self.worst_stall_ms = self.worst_stall_ms.max(stalls.max().unwrap_or_default());
         self.worst_answer_ms = self.worst_answer_ms.max(millis(answer));
         self.worst_saga_ms = self.worst_saga_ms.max(saga.map_or(0, millis));
     }
@@ -190,6 +196,7 @@ impl Report {
         writeln!(text, "worst: {} ms from the start of a PostgreSQL to the first transfer,", self.worst_restart_ms)?;
         writeln!(text, "       {} ms for an answer of a living router,", self.worst_answer_ms)?;
         writeln!(text, "       {} ms from the heal to the end of the last saga", self.worst_saga_ms)?;
+        writeln!(text, "       {} ms that the suite itself stood still", self.worst_stall_ms)?;
         for note in &self.notes {
             writeln!(text, "note: {note}")?;
         }

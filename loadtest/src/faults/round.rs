@@ -46,7 +46,7 @@ pub async fn run(
 ) -> Result<Rounded> {
     world.is_over.set(false);
     let load = try_join_all(workers.iter_mut().map(Worker::work));
-    let struck = RefCell::new(Timeline { began: world.clock.now(), struck: vec![] });
+    let struck = RefCell::new(Timeline { began: world.clock.now(), ..Timeline::default() });
     let faults = async {
         let healed = faults(&struck).await;
         if matches!(healed, Ok(Healed::At(_))) {
@@ -55,9 +55,28 @@ pub async fn run(
         world.is_over.set(true);
         healed
     };
-    let (healed, worked) = join(faults, load).await;
+    let (healed, worked) = tokio::select! {
+        done = join(faults, load) => done,
+        never = watch(world, &struck) => never,
+    };
     worked?;
     Ok(Rounded { healed: healed?, timeline: struck.into_inner() })
+}
+
+/// How late the suite may be without it being noted.
+const STALL_MIN: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(10);
+
+/// Notes when the suite itself does not come to its turn.
+async fn watch<T>(world: &World, struck: &RefCell<Timeline>) -> T {
+    loop {
+        let began = world.clock.now();
+        sleep(TICK).await;
+        let ended = world.clock.now();
+        if ended.since(began) > TICK + STALL_MIN {
+            struck.borrow_mut().stalls.push((began, ended));
+        }
+    }
 }
 
 /// Lets the load go on until every shard has served something since the heal.

@@ -143,13 +143,15 @@ impl<'a> Suite<'a> {
         let world = Rc::new(open_world(options, cluster, show).await?);
         let mix = Mix { two_step: !options.one_step };
         let clients = usize::from(options.clients);
+        let classes = options.classes(cluster.layout().classes())?;
+        report.classes = classes.iter().map(ToString::to_string).collect();
         let worker = |client| Worker::new(world.clone(), mix, client, seed);
         Ok(Self {
             options,
             cluster,
             show,
             workers: (0..clients).map(worker).collect(),
-            plans: Plans::new(seed, options.classes(cluster.layout().classes())?),
+            plans: Plans::new(seed, classes),
             random: SmallRng::seed_from_u64(seed ^ 0x5EED),
             report,
             world,
@@ -265,15 +267,26 @@ impl<'a> Suite<'a> {
         // The one about a single transfer tells most.
         let first = breaches.iter().find(|breach| breach.request.is_some()).or(breaches.first());
         let Some(first) = first else { return Ok(()) };
-        let mut told = match self.databases().await {
-            Ok(databases) => story::tell(&self.world, &databases, first).await?,
-            Err(error) => format!("{}: {}\nthe databases cannot be read: {error:#}\n", first.check, first.what),
-        };
+        let mut told = self.story(first).await?;
+        for other in others(breaches, first) {
+            told += "\n";
+            told += &self.story(other).await?;
+        }
+        for (from, until) in timeline.stalls.iter().filter(|(from, until)| until.since(*from).as_millis() > 300) {
+            told += &format!("the suite itself stood still from {from} to {until}\n");
+        }
         for struck in &timeline.struck {
             told += &format!("fault {} to {}: {}\n", struck.began, struck.ended, struck.harm);
         }
         self.report.breached(breaches, told);
         Ok(())
+    }
+
+    async fn story(&self, breach: &Breach) -> Result<String> {
+        match self.databases().await {
+            Ok(databases) => story::tell(&self.world, &databases, breach).await,
+            Err(error) => Ok(format!("{}: {}\nthe databases cannot be read: {error:#}\n", breach.check, breach.what)),
+        }
     }
 
     /// At the end: all entries from the first one on are what they were when they were checked.
@@ -315,6 +328,19 @@ impl<'a> Suite<'a> {
         ensure!((1..).zip(&shards).all(|(number, shard)| number == shard.id), "shards are numbered 1, 2, 3");
         Ok(shards)
     }
+}
+
+/// One breach for each other check that found something.
+fn others<'b>(breaches: &'b [Breach], first: &'b Breach) -> Vec<&'b Breach> {
+    let mut told = vec![first.check];
+    let mut others = vec![];
+    for breach in breaches {
+        if !told.contains(&breach.check) {
+            told.push(breach.check);
+            others.push(breach);
+        }
+    }
+    others
 }
 
 /// What must be once everything is healed.

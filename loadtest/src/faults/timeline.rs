@@ -30,12 +30,20 @@ pub struct Timeline {
     pub began: Moment,
     /// Its faults, in the order of beginning.
     pub struck: Vec<Struck>,
+    /// When the suite itself stood still, from when to when: what it measured meanwhile is late by that much.
+    pub stalls: Vec<(Moment, Moment)>,
 }
 
 /// Around a fault: a signal and the note of its time are not one moment.
 const MARGIN: Duration = Duration::from_millis(50);
 
 impl Timeline {
+    /// For how long of a time the suite itself stood still.
+    pub fn stalled(&self, from: Moment, until: Moment) -> Duration {
+        let parts = self.stalls.iter().map(|(began, ended)| (*ended).min(until).since((*began).max(from)));
+        parts.sum()
+    }
+
     /// Whether a router was alive and not stopped all the time.
     pub fn router_lived(&self, router: u8, from: Moment, until: Moment) -> bool {
         let mut harms = self.struck.iter().filter(|struck| struck.routers.contains(&router));

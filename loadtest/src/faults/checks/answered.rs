@@ -37,7 +37,7 @@ pub fn in_time(scene: &Scene<'_>, findings: &mut Findings) {
 }
 
 fn late(scene: &Scene<'_>, router: u8, sent: Moment, answered: Moment, is_lost: bool, hung_up: bool) -> Option<String> {
-    let took = answered.since(sent);
+    let took = took(scene, sent, answered);
     let in_time = took <= ANSWER_MAX;
     if in_time && (!is_lost || hung_up) {
         return None;
@@ -52,10 +52,16 @@ fn late(scene: &Scene<'_>, router: u8, sent: Moment, answered: Moment, is_lost: 
     })
 }
 
+/// How long a call took, without the time in which the suite itself stood still.
+fn took(scene: &Scene<'_>, sent: Moment, answered: Moment) -> Duration {
+    answered.since(sent).saturating_sub(scene.timeline.stalled(sent, answered))
+}
+
 /// The longest that an answered call took through a router that was alive.
 pub fn worst(scene: &Scene<'_>) -> Duration {
     let attempts = scene.history.live().flat_map(|(_, request)| &request.attempts);
+    let attempts = attempts.filter(|attempt| attempt.sent >= scene.timeline.began);
     let answered = attempts.filter(|attempt| !matches!(attempt.answer, Answer::NotSent | Answer::Lost(_)));
     let lived = answered.filter(|it| scene.timeline.router_lived(it.router, it.sent, it.answered));
-    lived.map(|attempt| attempt.answered.since(attempt.sent)).max().unwrap_or_default()
+    lived.map(|attempt| took(scene, attempt.sent, attempt.answered)).max().unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! Answers are those of the contract, for requests of which it is known beforehand what must come of them.
 
 use super::{Findings, Scene};
-use crate::faults::history::{Answer, Code, How, Request, Want};
+use crate::faults::history::{Answer, Code, Doom, How, Request, Want};
 
 /// No answer is outside of the contract, and requests that cannot succeed are refused with the right code.
 pub fn answers_expected(scene: &Scene<'_>, findings: &mut Findings) {
@@ -41,6 +41,8 @@ fn may_be(request: &Request, answer: Answer) -> bool {
         Want::Release { .. } => &["transfer_not_reserved"],
     };
     match (answer, doom) {
+        // Whether there is such an account, another shard decides, which can be asked to void instead.
+        (Answer::Refused(_, code, _), Some(Doom::NoSuchAccount)) if code == Code::of("voided") => true,
         (Answer::Refused(_, code, _) | Answer::Denied(_, code), Some(doom)) => code == doom.code(),
         (_, Some(_)) => false,
         (Answer::Refused(_, code, _), None) => allowed.contains(&code.as_str()),

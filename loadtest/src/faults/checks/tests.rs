@@ -420,6 +420,28 @@ fn two_winners_are_found() {
 }
 
 #[test]
+fn commit_that_another_shard_did_not_follow_is_no_breach() {
+    let mut stage = Stage::good();
+    let id = stage.begin(Want::Reserve { debit: 0, credit: 2, amount: 9, expires_in_seconds: 3_000_000 });
+    stage.call(id, How::Asked, said(201, id, State::Reserved, 9));
+    let commit = stage.begin(Want::Commit { of: id, amount: None });
+    stage.call(commit, How::Asked, said(202, id, State::Pending, 9));
+    stage.call(id, How::Looked, said(200, id, State::Released(Code::of("voided")), 9));
+    stage.call(commit, How::Asked, Answer::Refused(422, Code::of("voided"), Some(uuid(id))));
+    found_by(&stage, &[]);
+    stage.call(id, How::Looked, said(200, id, State::Released(Code::of("expired")), 9));
+    found_by(&stage, &["one_outcome"]);
+    let mut stage = Stage::good();
+    let id = stage.begin(Want::Reserve { debit: 0, credit: 2, amount: 9, expires_in_seconds: 2 });
+    stage.call(id, How::Asked, said(201, id, State::Reserved, 9));
+    let commit = stage.begin(Want::Commit { of: id, amount: None });
+    stage.call(commit, How::Asked, said(202, id, State::Pending, 9));
+    stage.call(id, How::Looked, said(200, id, State::Released(Code::of("expired")), 9));
+    stage.call(commit, How::Asked, Answer::Refused(422, Code::of("voided"), Some(uuid(id))));
+    found_by(&stage, &["two_step_one_winner"]);
+}
+
+#[test]
 fn end_that_nobody_asked_for_is_found() {
     let mut stage = Stage::good();
     stage.survey.open.clear();
@@ -645,6 +667,13 @@ fn late_and_missing_answers_are_found_where_the_router_lived() {
         let is_early = micros <= SECOND;
         assert_eq!(stage.broken().is_empty(), !is_early, "{answer}");
     }
+    // What the suite itself has missed is no lateness.
+    let mut stage = Stage::good();
+    let began = late(&mut stage, posted, 6 * SECOND);
+    stage.timeline.stalls.push((Moment(began + 2 * SECOND), Moment(began + 2 * SECOND + SECOND / 2)));
+    found_by(&stage, &["answered_in_time"]);
+    stage.timeline.stalls.push((Moment(began + 3 * SECOND), Moment(began + 4 * SECOND)));
+    found_by(&stage, &[]);
     let mut stage = Stage::good();
     late(&mut stage, Answer::Lost(Loss::HungUp), SECOND / 100);
     late(&mut stage, Answer::NotSent, 9 * SECOND);

@@ -31,7 +31,9 @@ pub fn one_winner(scene: &Scene<'_>, findings: &mut Findings) {
             findings.on_request(id, "it was given back, and no release of it was sent, or was told that it lost");
         }
         let told = winners.first().map(|winner| scene.history.get(*winner));
-        if told.is_some_and(|end| is_commit(&end.want)) && matches!(fate, Fate::Never(_)) && !is_posted {
+        // A commit that the other shard could not follow was told so; an expiry or a release after it was not.
+        let lost = [Code::of("released_by_client"), Code::of("expired")].map(Fate::Never).contains(&fate);
+        if told.is_some_and(|end| is_commit(&end.want)) && lost {
             findings.on_request(id, "its commit was acknowledged, and it ended otherwise");
         }
         if told.is_some_and(|end| is_release(&end.want)) && is_posted {
