@@ -21,10 +21,10 @@ async fn wallet_keeps_its_word_under_every_class_of_faults() {
     println!("{out}\n{err}");
     assert!(output.status.success(), "{}", output.status);
     let report: Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
-    let names = |value: &Value| -> BTreeSet<String> { value.as_object().unwrap().keys().cloned().collect() };
+    let came: BTreeSet<String> = report["faults"].as_object().unwrap().keys().cloned().collect();
     let classes: BTreeSet<String> =
         report["classes"].as_array().unwrap().iter().map(|class| class.as_str().unwrap().to_owned()).collect();
-    let missing: Vec<&String> = classes.difference(&names(&report["faults"])).collect();
+    let missing: Vec<&String> = classes.difference(&came).collect();
     assert!(missing.is_empty(), "these never came: {missing:?}");
     let points = report["crash_points"].as_object().unwrap();
     assert!(points.len() >= 12, "{points:#?}");
