@@ -1,9 +1,15 @@
 //! Connections.
+//!
+//! Of several servers one takes writes, and any of the others may be silent: a machine that has died says nothing, not
+//! even that it refuses. So all are asked at once, and the first that takes writes is the one.
 
 use crate::config::PostgresConfig;
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Connect, Hook, HookError, Manager, ManagerConfig, RecyclingMethod, Runtime, Timeouts};
+use futures_util::future::{BoxFuture, FutureExt, select_ok};
 use std::time::Duration;
-use tokio_postgres::{Client, Error, NoTls};
+use tokio::task::JoinHandle;
+use tokio_postgres::config::Host;
+use tokio_postgres::{Client, Config, Error, NoTls};
 
 /// The connections for everything that is not a lane.
 pub type Pool = deadpool_postgres::Pool;
@@ -21,16 +27,70 @@ pub(super) const BARRIER: &str = "UPDATE fence SET barrier_at = clock_timestamp(
 /// One connection, driven in the background until it breaks or the client is dropped.
 ///
 /// # Errors
-/// The server cannot be reached, refuses, or takes no writes.
-pub async fn connect(config: &tokio_postgres::Config) -> Result<Client, Error> {
-    let (client, connection) = config.connect(NoTls).await?;
-    tokio::spawn(async move {
+/// No server can be reached, or all refuse or take no writes; the error is that of the last one to say so. While one of
+/// several is silent this goes on: the caller decides how long that may be.
+pub async fn connect(config: &Config) -> Result<Client, Error> {
+    let (client, _driving) = reach(config).await?;
+    client.batch_execute(SESSION).await?;
+    Ok(client)
+}
+
+async fn reach(config: &Config) -> Result<(Client, JoinHandle<()>), Error> {
+    let attempts = servers(config).into_iter().map(|server| async move { server.connect(NoTls).await }.boxed());
+    let ((client, connection), _others) = select_ok(attempts).await?;
+    let driving = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::warn!(%error, "a PostgreSQL connection broke");
         }
     });
-    client.batch_execute(SESSION).await?;
-    Ok(client)
+    Ok((client, driving))
+}
+
+/// The same parameters for each server alone.
+fn servers(config: &Config) -> Vec<Config> {
+    let (hosts, ports, addresses) = (config.get_hosts(), config.get_ports(), config.get_hostaddrs());
+    if hosts.len() < 2 {
+        return vec![config.clone()];
+    }
+    let alone = hosts.iter().enumerate().map(|(place, host)| {
+        let mut alone = without_servers(config);
+        match host {
+            Host::Tcp(name) => alone.host(name),
+            Host::Unix(path) => alone.host_path(path),
+        };
+        addresses.get(place).map(|address| alone.hostaddr(*address));
+        // One port for all, or one for each.
+        ports.get(place).or(ports.first()).map(|port| alone.port(*port));
+        alone
+    });
+    alone.collect()
+}
+
+fn without_servers(config: &Config) -> Config {
+    let mut alone = Config::new();
+    config.get_user().map(|user| alone.user(user));
+    config.get_password().map(|password| alone.password(password));
+    config.get_dbname().map(|name| alone.dbname(name));
+    config.get_options().map(|options| alone.options(options));
+    config.get_application_name().map(|name| alone.application_name(name));
+    config.get_connect_timeout().map(|timeout| alone.connect_timeout(*timeout));
+    config.get_tcp_user_timeout().map(|timeout| alone.tcp_user_timeout(*timeout));
+    config.get_keepalives_interval().map(|interval| alone.keepalives_interval(interval));
+    config.get_keepalives_retries().map(|retries| alone.keepalives_retries(retries));
+    alone.keepalives(config.get_keepalives()).keepalives_idle(config.get_keepalives_idle());
+    alone.ssl_mode(config.get_ssl_mode()).ssl_negotiation(config.get_ssl_negotiation());
+    alone.channel_binding(config.get_channel_binding()).target_session_attrs(config.get_target_session_attrs());
+    alone
+}
+
+/// How the pool connects.
+struct Reach;
+
+impl Connect for Reach {
+    fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
+        let config = config.clone();
+        async move { reach(&config).await }.boxed()
+    }
 }
 
 /// A pool that waits for a free connection for at most two seconds.
@@ -39,7 +99,7 @@ pub async fn connect(config: &tokio_postgres::Config) -> Result<Client, Error> {
 /// Only a pool without a runtime can fail to be built.
 pub fn pool(config: &PostgresConfig) -> Result<Pool, deadpool_postgres::BuildError> {
     let manager =
-        Manager::from_config(config.connect.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        Manager::from_connect(config.connect.clone(), Reach, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     let patience = Some(Duration::from_secs(2));
     let prepare_session = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
         Box::pin(async move {
@@ -53,4 +113,33 @@ pub fn pool(config: &PostgresConfig) -> Result<Pool, deadpool_postgres::BuildErr
         .post_create(prepare_session)
         .runtime(Runtime::Tokio1)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_several_servers_is_tried_with_all_that_is_configured() {
+        let config: Config = "host=a,b port=1,2 user=u dbname=d password=p connect_timeout=3 keepalives_idle=7 \
+             target_session_attrs=read-write application_name=n"
+            .parse()
+            .expect("is valid");
+        let expected = |host: &str, port: u16| -> Config {
+            let text = format!(
+                "host={host} port={port} user=u dbname=d password=p connect_timeout=3 keepalives_idle=7 \
+                 target_session_attrs=read-write application_name=n"
+            );
+            text.parse().expect("is valid")
+        };
+        assert_eq!(servers(&config), [expected("a", 1), expected("b", 2)]);
+    }
+
+    #[test]
+    fn port_may_be_one_for_all_and_a_single_server_stays_as_it_is() {
+        let config: Config = "host=a,b port=7".parse().expect("is valid");
+        assert!(servers(&config).iter().all(|server| server.get_ports() == [7]));
+        let config: Config = "host=a port=7".parse().expect("is valid");
+        assert_eq!(servers(&config), std::slice::from_ref(&config));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use local_cluster::ProcessName;
+use local_cluster::{Method, ProcessName, call};
 use tokio_postgres::error::SqlState;
 
 use super::super::cluster::server;
@@ -95,7 +95,32 @@ async fn promoted_standby_serves_and_has_every_acknowledged_transfer() {
     world.end().await;
 }
 
+#[tokio::test]
+async fn promoted_standby_is_found_past_a_primary_that_is_silent() {
+    let world = World::start().await;
+    let (node, primary) = (super::super::cluster::node(3), server(3));
+    let key = world.key();
+    // What is connected breaks; what connects anew is taken and told nothing, as by a machine whose disk has died.
+    world.inflict(Harm::Partition { one: node.clone(), other: primary.clone() }).await;
+    world.inflict(Harm::Failover { shard: 3 }).await;
+    world.cluster.proxies.ways.cut(&node, &primary);
+    world.posted(3, 4, &key).await;
+    // What is not batched goes over the pool.
+    let transfer = said(&world.transfer(3, 4, &key).await.unwrap())["id"].clone();
+    assert_eq!(world.seen(3, transfer.as_str().unwrap()).await, 200);
+    world.healed().await;
+    world.end().await;
+}
+
 impl World {
+    /// What the owner of an account is answered who looks at a transfer.
+    async fn seen(&self, shard: u16, transfer: &str) -> u16 {
+        let authorization = format!("Bearer {}", self.accounts[&shard].owner);
+        let path = format!("/v1/transfers/{transfer}");
+        let headers = [("authorization", authorization.as_str())];
+        call(self.router("sg"), Method::GET, &path, &headers, None).await.unwrap().status.as_u16()
+    }
+
     /// Sends transfers until one is told to come again later.
     async fn unavailable(&self, from: u16, to: u16) {
         let began = Instant::now();
