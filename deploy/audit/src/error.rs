@@ -41,6 +41,15 @@ pub enum AuditError {
         /// The value.
         what: String,
     },
+    /// The Redis of a shard's region cannot be read: ask again when it can.
+    #[error("the events of shard {shard} cannot be read")]
+    Redis {
+        /// The shard.
+        shard: ShardId,
+        /// The cause.
+        #[source]
+        source: redis::RedisError,
+    },
     /// There is nothing to audit.
     #[error("no shards were given")]
     NoShards,

@@ -10,6 +10,7 @@
 mod books;
 mod chains;
 mod error;
+pub mod events;
 mod limits;
 mod owners;
 mod pairing;
@@ -23,6 +24,7 @@ mod target;
 
 pub use chains::{Breach, ChainHead, ChainReport, KeptChains, ShardChains, Table, verify_chains};
 pub use error::AuditError;
+pub use events::{EventsReport, EventsTarget, ShardEvents, verify_events};
 pub use limits::Limits;
 pub use report::{CheckResult, Invariant, Progress, Report};
 pub use run::audit;

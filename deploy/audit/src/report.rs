@@ -45,6 +45,10 @@ pub enum Invariant {
     ChainUnbroken,
     /// The rows that are written once are those that the batches wrote, and as they wrote them.
     RowsAsChained,
+    /// Each terminal transfer is told to other services, as it was.
+    EventsTold,
+    /// Each account's entries are told in their order.
+    EventsInOrder,
 }
 
 impl Invariant {
@@ -69,6 +73,8 @@ impl Invariant {
             Self::AccountsInPlace => "accounts_in_place",
             Self::ChainUnbroken => "chain_unbroken",
             Self::RowsAsChained => "rows_as_chained",
+            Self::EventsTold => "events_told",
+            Self::EventsInOrder => "events_in_order",
         }
     }
 }

@@ -25,8 +25,8 @@ pub(crate) struct ShardsOption {
     /// TOML file that says where the shards' databases are; without it, those of the local cluster
     ///
     /// One table for each shard: [[shard]] id = 1, postgres = "postgresql://user:password@host/wallet", and for
-    /// `shard list` the admin addresses of its shard-nodes, admin = ["10.0.1.1:8380"]. See
-    /// deploy/walletctl/shards.example.toml.
+    /// `shard list` the admin addresses of its shard-nodes, admin = ["10.0.1.1:8380"], and for `verify` the Redis of its
+    /// region, redis = "redis://host:6379/". See deploy/walletctl/shards.example.toml.
     #[arg(long, value_name = "FILE", env = "WALLETCTL_SHARDS", hide_env_values = true)]
     shards: Option<PathBuf>,
 }
@@ -37,6 +37,8 @@ pub(crate) struct ShardAt {
     pub(crate) target: ShardTarget,
     /// Admin addresses of its shard-nodes, as far as they are known.
     pub(crate) admin: Vec<SocketAddr>,
+    /// The Redis of its region, if it is known.
+    pub(crate) redis: Option<String>,
 }
 
 /// Connections to the shards that can be read, and what these say of themselves.
@@ -189,6 +191,7 @@ struct FileShard {
     postgres: String,
     #[serde(default)]
     admin: Vec<SocketAddr>,
+    redis: Option<String>,
 }
 
 fn in_file(path: &Path) -> Result<Vec<ShardAt>> {
@@ -200,7 +203,7 @@ fn parse(text: &str) -> Result<Vec<ShardAt>> {
     let file: File = toml::from_str(text)?;
     let shards = file.shard.into_iter().map(|shard| {
         let postgres = shard.postgres.parse().with_context(|| format!("the PostgreSQL of shard {}", shard.id))?;
-        Ok(ShardAt { target: ShardTarget { shard: shard.id, postgres }, admin: shard.admin })
+        Ok(ShardAt { target: ShardTarget { shard: shard.id, postgres }, admin: shard.admin, redis: shard.redis })
     });
     shards.collect()
 }
@@ -209,12 +212,14 @@ fn parse(text: &str) -> Result<Vec<ShardAt>> {
 pub(crate) fn in_cluster(cluster: &Cluster) -> Result<Vec<ShardAt>> {
     let processes = cluster.processes();
     let databases = processes.iter().filter(|process| process.name.role() == Role::Postgres);
-    let shards = databases.filter_map(|process| process.name.shard()).map(|number| {
-        let postgres = cluster.shard_postgres_url(number)?.parse()?;
-        let nodes = processes.iter().filter(|process| process.name.role() == Role::ShardNode);
-        let admin = nodes.filter(|node| node.name.shard() == Some(number)).filter_map(|node| node.admin_address);
-        Ok(ShardAt { target: ShardTarget { shard: ShardId::try_from(number)?, postgres }, admin: admin.collect() })
-    });
+    let shards =
+        databases.filter_map(|process| Some((process.name.shard()?, &process.region))).map(|(number, region)| {
+            let postgres = cluster.shard_postgres_url(number)?.parse()?;
+            let nodes = processes.iter().filter(|process| process.name.role() == Role::ShardNode);
+            let admin = nodes.filter(|node| node.name.shard() == Some(number)).filter_map(|node| node.admin_address);
+            let target = ShardTarget { shard: ShardId::try_from(number)?, postgres };
+            Ok(ShardAt { target, admin: admin.collect(), redis: Some(cluster.redis_url(region)?) })
+        });
     shards.collect()
 }
 
@@ -228,6 +233,7 @@ mod tests {
         assert_eq!(shards.iter().map(|at| at.target.shard.get()).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(shards.iter().map(|at| at.admin.len()).collect::<Vec<_>>(), [2, 0]);
         assert!(shards.iter().all(|at| at.target.postgres.get_dbname() == Some("wallet")));
+        assert_eq!(shards.iter().filter(|at| at.redis.is_some()).count(), 1);
     }
 
     #[test]

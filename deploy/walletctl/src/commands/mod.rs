@@ -12,6 +12,7 @@ mod transfer;
 mod up;
 mod verify;
 mod verify_chain;
+mod verify_events;
 
 use anyhow::Result;
 use clap::Subcommand;

@@ -10,11 +10,12 @@ use placement::{ShardId, Slot};
 use serde::Serialize;
 
 use super::verify_chain::{self, ChainOptions};
+use super::verify_events::{self, Events};
 use crate::GlobalOptions;
 use crate::duration;
 use crate::outcome::{Outcome, UsageError};
 use crate::output::{print, print_json, table};
-use crate::shards::ShardsOption;
+use crate::shards::{ShardAt, ShardsOption};
 
 /// Prove from the data of all shards that no money was made or lost; exit status 3 if an invariant is broken
 ///
@@ -48,12 +49,14 @@ struct Found<'a> {
     report: &'a Report,
     #[serde(skip_serializing_if = "Option::is_none")]
     chain: Option<&'a ChainReport>,
+    events: &'a Events,
 }
 
 impl Verify {
     pub(crate) async fn run(self, options: &GlobalOptions) -> Result<Outcome> {
         let started = Instant::now();
-        let targets: Vec<ShardTarget> = self.shards.locate(options)?.into_iter().map(|at| at.target).collect();
+        let located: Vec<ShardAt> = self.shards.locate(options)?;
+        let targets: Vec<ShardTarget> = located.iter().map(|at| at.target.clone()).collect();
         let limits = self.limits(&targets)?;
         let bar = bar("verifying");
         let report = audit(&targets, &limits, &|progress| show(&bar, progress)).await;
@@ -63,12 +66,13 @@ impl Verify {
             Ok(error) => self.explained(error),
             Err(other) => other,
         })?;
-        let report = report.with(chain.as_ref().map(ChainReport::checks).unwrap_or_default());
+        let events = verify_events::look(&located, &limits).await.map_err(|error| self.explained(error))?;
+        let report = report.with(chain.as_ref().map(ChainReport::checks).unwrap_or_default()).with(events.checks());
         if options.json {
-            print_json(&Found { report: &report, chain: chain.as_ref() })?;
+            print_json(&Found { report: &report, chain: chain.as_ref(), events: &events })?;
         } else {
             let chains = chain.as_ref().map(|chain| format!("\n\n{}", verify_chain::text(chain))).unwrap_or_default();
-            print(&format!("{}{chains}", text(&report, started.elapsed())))?;
+            print(&format!("{}\n{events}{chains}", text(&report, started.elapsed())))?;
         }
         Ok(if report.holds { Outcome::Fine } else { Outcome::InvariantBroken })
     }
