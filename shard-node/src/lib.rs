@@ -1,7 +1,8 @@
 //! A shard-node: the only writer of one shard's PostgreSQL.
 //!
 //! Calls come in over links ([`serve`], [`dispatch`]); changes go through lanes ([`lane`]) that decide batches
-//! with the pure `ledger` and store them ([`store`]); transfers to other shards go on as sagas ([`saga`]).
+//! with the pure `ledger` and store them ([`store`]); transfers to other shards go on as sagas ([`saga`]), and are
+//! compared with what the others have of them ([`reconcile`]).
 
 pub mod config;
 mod dispatch;

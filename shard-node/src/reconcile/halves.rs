@@ -51,3 +51,53 @@ impl Half {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::reconcile::{Asked, Decided, Side};
+    use ledger::Timestamp;
+    use wire::pairing::{DecisionHalf, Ending, Money, TerminalHalf};
+
+    fn money() -> Money {
+        Money { debit_account: Some(1), credit_account: Some(2), amount: 5, currency: "SGD".to_owned() }
+    }
+
+    fn side(id: u128, ending: Ending, has_debit: bool, has_credit: bool) -> Side {
+        let half = TerminalHalf { ending, money: money(), has_debit, has_credit, decided_at: Timestamp(1) };
+        Side { id: Uuid::from_u128(id), half, created_at: Timestamp(0) }
+    }
+
+    #[test]
+    fn credit_and_its_decision_are_one_half_and_each_is_one_without_the_other() {
+        let half = DecisionHalf { is_credited: true, decided_at: Timestamp(1) };
+        let decided = |id| Decided { id: Uuid::from_u128(id), half, debit_shard: 2 };
+        let reading = Reading {
+            sides: vec![
+                side(1, Ending::Posted, false, true),
+                side(2, Ending::Posted, false, true),
+                side(4, Ending::Posted, true, false),
+                side(5, Ending::NeverAsked, false, false),
+            ],
+            decisions: vec![decided(1), decided(3)],
+            asked: vec![Asked { id: Uuid::from_u128(6), money: money(), created_at: Timestamp(0) }],
+            ..Reading::default()
+        };
+        let mut halves = of(&reading);
+        halves.sort_unstable_by_key(|half| half.id);
+        let told = halves.iter().map(|half| {
+            let has = &half.halves;
+            (half.part, has.terminal.is_some(), has.decision.is_some(), has.open.is_some(), half.other_account())
+        });
+        let expected = [
+            (Part::Credit, true, true, false, Some(1)),
+            (Part::Credit, true, false, false, Some(1)),
+            (Part::Credit, false, true, false, None),
+            (Part::Debit, true, false, false, Some(2)),
+            (Part::Debit, true, false, false, Some(2)),
+            (Part::Debit, false, false, true, Some(2)),
+        ];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+        assert_eq!(halves.iter().filter(|half| half.moved_nothing()).count(), 1);
+    }
+}
