@@ -1,11 +1,12 @@
 //! PostgreSQL and Redis of a cluster: started, broken, found again, and gone without a trace.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use local_cluster::session::{Session, Sessions};
-use local_cluster::{Cluster, ClusterSpec, Event, Lifetime, Parts, Process, ProcessName, Signal};
+use local_cluster::{Cluster, ClusterSpec, Event, Lifetime, Parts, Process, ProcessName, Signal, can_mount};
 use tokio_postgres::{Client, NoTls};
 
 fn servers() -> ClusterSpec {
@@ -279,7 +280,8 @@ async fn holder_of_a_cluster() {
     if std::env::var_os(HOLDER).is_none() {
         return;
     }
-    let cluster = start(servers()).await.unwrap();
+    let disks = if can_mount() { BTreeMap::from([(postgres(), 256 << 20)]) } else { BTreeMap::new() };
+    let cluster = start(ClusterSpec { disks, ..servers() }).await.unwrap();
     println!("DATA {}", cluster.data_dir().path().display());
     std::future::pending().await
 }
@@ -299,6 +301,8 @@ fn killed_program_leaves_nothing_behind() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_all_gone(&processes);
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+    assert!(!mounts.contains(path.to_str().unwrap()), "a disk is left: {mounts}");
     assert!(!path.exists());
 }
 

@@ -39,7 +39,11 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let cluster = HarmedCluster::start(HarmOptions { seed: true, ..HarmOptions::default() }).await.unwrap();
+        Self::start_with(HarmOptions::default()).await
+    }
+
+    async fn start_with(options: HarmOptions) -> Self {
+        let cluster = HarmedCluster::start(HarmOptions { seed: true, ..options }).await.unwrap();
         let mut world = Self { cluster, accounts: BTreeMap::new(), keys: AtomicU32::new(0) };
         for shard in world.cluster.shards().unwrap() {
             let account = world.open_account(&shard.region, shard.id).await;

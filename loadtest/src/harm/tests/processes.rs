@@ -3,11 +3,16 @@
 use futures_util::future::join;
 use local_cluster::ProcessName;
 
-use super::{Harm, World, name, until};
+use super::{Harm, HarmOptions, World, name, until};
 
 #[tokio::test]
 async fn processes_are_killed_frozen_and_restarted() {
-    let world = World::start().await;
+    let world = World::start_with(HarmOptions { faults: true, ..HarmOptions::default() }).await;
+    for (process, program) in [("router-eu", "router-faults"), ("shard-node-2", "shard-node-faults")] {
+        let pid = world.process(&name(process)).pid().unwrap();
+        let running = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+        assert_eq!(running.file_name().unwrap().to_str(), Some(program));
+    }
     for victim in ["router-sg", "shard-node-1", "postgres-1", "postgres-3.1", "redis-sg"].map(name) {
         let before = world.process(&victim).pid();
         let seen_dead = until("its end", async || !world.process(&victim).is_alive());
