@@ -74,7 +74,11 @@ async fn plant(options: &FaultsOptions, seed: u64, bug: &str, is_interrupted: &C
     let report = suite::run_planted(&options, seed, bug, is_interrupted).await?;
     let mut by: Vec<String> = vec![];
     for breach in &report.breaches {
-        let check = breach.split(": ").next().unwrap_or_default().to_owned();
+        let mut words = breach.split([':', ' ']).filter(|word| !word.is_empty());
+        let check = match words.next().unwrap_or_default() {
+            "audit" => format!("audit::{}", words.next().unwrap_or_default()),
+            check => check.to_owned(),
+        };
         if !by.contains(&check) {
             by.push(check);
         }

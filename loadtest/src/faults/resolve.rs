@@ -77,10 +77,7 @@ async fn until_decided(world: &World, line: &mut Line, id: RequestId, until: Mom
 
 /// Looks at a reservation until it has ended, if it is to expire; once, if it lasts.
 async fn until_ended(world: &World, line: &mut Line, id: RequestId, until: Moment) -> Result<()> {
-    let lasts = match world.history.borrow().get(id).want {
-        Want::Reserve { expires_in_seconds, .. } => expires_in_seconds > 3_600,
-        _ => true,
-    };
+    let lasts = !world.expires_soon(id);
     loop {
         let Some(call) = world.look(id, 0)? else { return Ok(()) };
         attempt(world, line, id, How::Looked, &call, None).await;

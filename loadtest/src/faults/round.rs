@@ -60,7 +60,8 @@ pub async fn run(
         never = watch(world, &struck) => never,
     };
     worked?;
-    Ok(Rounded { healed: healed?, timeline: struck.into_inner() })
+    let timeline = Timeline { clocks: world.clocks.borrow().clone(), ..struck.into_inner() };
+    Ok(Rounded { healed: healed?, timeline })
 }
 
 /// How late the suite may be without it being noted.

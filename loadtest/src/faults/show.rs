@@ -35,7 +35,7 @@ impl Show {
     /// A round begins.
     pub fn round(&self, report: &Report) {
         let (round, faults, worst) = (report.rounds + 1, report.faults(), report.worst_restart_ms);
-        *self.round.borrow_mut() = format!("round {round}, {faults} faults, worst recovery {worst} ms");
+        *self.round.borrow_mut() = format!("round {round}, {faults} faults, worst restart {worst} ms");
     }
 
     /// Something happens in a round.
@@ -53,7 +53,7 @@ impl Show {
         }
         let unknown: u64 = report.unknowns.values().sum();
         eprintln!(
-            "round {}: {} faults, {} acknowledged, {unknown} were unknown, {open} open, worst recovery {} ms, worst answer \
+            "round {}: {} faults, {} acknowledged, {unknown} were unknown, {open} held, worst restart {} ms, worst answer \
              {} ms, worst saga {} ms",
             report.rounds,
             report.faults(),

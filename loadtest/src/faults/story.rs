@@ -45,6 +45,12 @@ pub async fn tell(world: &World, databases: &Databases, breach: &Breach) -> Resu
     Ok(story)
 }
 
+/// How many calls a story about this request has.
+pub fn length(world: &World, id: RequestId) -> usize {
+    let history = world.history.borrow();
+    family(world, id).into_iter().map(|id| history.get(id).attempts.len()).sum()
+}
+
 /// The request itself or its reservation, and all that is about the same money.
 fn family(world: &World, id: RequestId) -> Vec<RequestId> {
     let history = world.history.borrow();

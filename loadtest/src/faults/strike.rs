@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::clock::Moment;
 use super::plan::Planned;
 use super::round::Healed;
-use super::timeline::{Struck, Timeline};
+use super::timeline::{Struck, Timeline, WrongClock};
 use super::world::World;
 use crate::harm::{Harm, HarmedCluster, Layout};
 
@@ -79,6 +79,7 @@ async fn inflict(world: &World, cluster: &HarmedCluster, harm: &Harm, struck: &R
         struck.struck.len() - 1
     };
     new_lives(world, &struck.borrow().struck[place]);
+    note_clock(world, harm, began);
     cluster.inflict(harm).await.with_context(|| format!("cannot {harm}"))?;
     let mut struck = struck.borrow_mut();
     if !lasts(harm) {
@@ -88,12 +89,25 @@ async fn inflict(world: &World, cluster: &HarmedCluster, harm: &Harm, struck: &R
     Ok(())
 }
 
+/// Due times are of PostgreSQL's clock, so it is remembered when one was wrong.
+fn note_clock(world: &World, harm: &Harm, began: Moment) {
+    if let Harm::WrongClock { process, .. } = harm
+        && process.role() == Role::Postgres
+        && let Some(shard) = process.shard().map(place)
+    {
+        world.clocks.borrow_mut().push(WrongClock { shard, began, ended: STILL_THERE });
+    }
+}
+
 /// Undoes all harm, and notes its end.
 pub async fn heal(world: &World, cluster: &HarmedCluster, struck: &RefCell<Timeline>) -> Healed {
     if let Err(error) = cluster.heal().await {
         return Healed::Never(format!("{error:#}"));
     }
     let healed = world.clock.now();
+    for clock in world.clocks.borrow_mut().iter_mut().filter(|clock| clock.ended == STILL_THERE) {
+        clock.ended = healed;
+    }
     for struck in struck.borrow_mut().struck.iter_mut().filter(|struck| struck.ended == STILL_THERE) {
         struck.ended = healed;
         new_lives(world, struck);

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use audit::KeptChains;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
@@ -129,6 +130,8 @@ struct Suite<'a> {
     workers: Vec<Worker>,
     plans: Plans,
     random: SmallRng,
+    /// The ends of the shards' chains at the last check.
+    kept: Vec<KeptChains>,
     report: &'a mut Report,
 }
 
@@ -153,6 +156,7 @@ impl<'a> Suite<'a> {
             workers: (0..clients).map(worker).collect(),
             plans: Plans::new(seed, classes),
             random: SmallRng::seed_from_u64(seed ^ 0x5EED),
+            kept: vec![],
             report,
             world,
         })
@@ -249,7 +253,8 @@ impl<'a> Suite<'a> {
         let databases = self.databases().await?;
         let closed = resolve(&self.world, &databases, healed, &mut self.random).await?;
         self.show.now(&self.world, "checking");
-        survey::take(&self.world, &self.shards()?, closed).await
+        let shards = self.shards()?;
+        survey::take(&self.world, &shards, closed, &mut self.kept).await
     }
 
     /// Runs the checks, and takes what they looked at into the report.
@@ -264,8 +269,10 @@ impl<'a> Suite<'a> {
     }
 
     async fn breached(&mut self, breaches: &[Breach], timeline: &Timeline) -> Result<()> {
-        // The one about a single transfer tells most.
-        let first = breaches.iter().find(|breach| breach.request.is_some()).or(breaches.first());
+        // Of those about a single transfer, the one with the fewest calls tells most.
+        let calls = |breach: &&Breach| breach.request.map(|id| story::length(&self.world, id));
+        let single = breaches.iter().filter(|breach| breach.request.is_some());
+        let first = single.min_by_key(calls).or(breaches.first());
         let Some(first) = first else { return Ok(()) };
         let mut told = self.story(first).await?;
         for other in others(breaches, first) {
@@ -372,7 +379,16 @@ async fn open_world(options: &FaultsOptions, cluster: &HarmedCluster, show: &Sho
     ensure!(population.shards.len() == cluster.shards()?.len(), "some shard has none of the accounts");
     let lives = routers.iter().map(|_| Cell::new(0)).collect();
     let history = RefCell::new(History::new(usize::from(options.clients), population.accounts.len()));
-    Ok(World { population, run, routers, history, clock: Clock::start(), lives, is_over: Cell::new(false) })
+    Ok(World {
+        population,
+        run,
+        routers,
+        history,
+        clock: Clock::start(),
+        lives,
+        clocks: RefCell::default(),
+        is_over: Cell::new(false),
+    })
 }
 
 /// Ends the run early: the round is healed and checked, and the report is made.

@@ -30,8 +30,21 @@ pub struct Timeline {
     pub began: Moment,
     /// Its faults, in the order of beginning.
     pub struck: Vec<Struck>,
+    /// When a shard's PostgreSQL had a wrong clock, in all rounds so far: due times set then are an hour off.
+    pub clocks: Vec<WrongClock>,
     /// When the suite itself stood still, from when to when: what it measured meanwhile is late by that much.
     pub stalls: Vec<(Moment, Moment)>,
+}
+
+/// A PostgreSQL whose clock was wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrongClock {
+    /// Its shard, as a place.
+    pub shard: usize,
+    /// Since when.
+    pub began: Moment,
+    /// Until when; the last moment of all while it still is.
+    pub ended: Moment,
 }
 
 /// Around a fault: a signal and the note of its time are not one moment.
@@ -50,10 +63,12 @@ impl Timeline {
         !harms.any(|struck| struck.began <= until.plus(MARGIN) && from <= struck.ended.plus(MARGIN))
     }
 
-    /// The last moment, from `from` on, at which another fault that began before `until` was still there.
-    pub fn disturbed_until(&self, place: usize, from: Moment, until: Moment) -> Moment {
+    /// The last moment, from `from` on, at which another fault that a shard can feel, and that began before `until`, was
+    /// still there. Faults of no shard, those of routers and Redis, are felt by all.
+    pub fn disturbed_until(&self, place: usize, shard: usize, from: Moment, until: Moment) -> Moment {
         let others = self.struck.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, struck)| struck);
-        let there = others.filter(|struck| struck.began < until && struck.ended > from);
+        let felt = others.filter(|struck| struck.shards.is_empty() || struck.shards.contains(&shard));
+        let there = felt.filter(|struck| struck.began < until && struck.ended > from);
         there.map(|struck| struck.ended).max().unwrap_or(from)
     }
 }

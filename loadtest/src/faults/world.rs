@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, Uri};
 
 use super::clock::Clock;
 use super::history::{Doom, History, RequestId, Want};
+use super::timeline::WrongClock;
 use crate::api;
 use crate::client::{Call, Client, Router};
 use crate::population::Population;
@@ -37,6 +38,8 @@ pub struct World {
     pub clock: Clock,
     /// Counts what happened to each router, so that nobody goes on with a connection of before.
     pub lives: Vec<Cell<u32>>,
+    /// When which shard's PostgreSQL had a wrong clock.
+    pub clocks: RefCell<Vec<WrongClock>>,
     /// Whether the clients are to come to rest.
     pub is_over: Cell<bool>,
 }
@@ -127,6 +130,13 @@ impl World {
     /// A connection to one router, to be made when it is needed.
     pub fn connect(&self, router: usize, wait: Duration) -> Client {
         Client::new(Rc::new([self.routers[router].clone()]), 0, wait)
+    }
+
+    /// Whether a reservation is to expire within the run. One that was made by a wrong clock may be due an hour later.
+    pub fn expires_soon(&self, id: RequestId) -> bool {
+        let history = self.history.borrow();
+        let shard = history.get(id).accounts().map(|(debit, _)| self.population.account(debit).shard);
+        history.expires_soon(id, shard, &self.clocks.borrow())
     }
 
     /// The word that the report counts a request under.

@@ -51,7 +51,7 @@ pub fn recoveries(scene: &Scene<'_>) -> Vec<Recovery> {
             let begin = restarted.unwrap_or(struck.ended);
             let first = served.first(shard, begin);
             // What another fault has held up counts from when that one was over.
-            let from = scene.timeline.disturbed_until(place, begin, first.unwrap_or(begin.plus(RESTART_MAX)));
+            let from = scene.timeline.disturbed_until(place, shard, begin, first.unwrap_or(begin.plus(RESTART_MAX)));
             let took = served.first(shard, from).map(|at| at.since(from));
             found.push(Recovery { class: struck.class.clone(), is_restart: restarted.is_some(), shard, from, took });
         }

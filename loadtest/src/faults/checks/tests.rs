@@ -9,7 +9,7 @@ use super::*;
 use crate::faults::clock::Moment;
 use crate::faults::history::{Answer, Attempt, Code, Doom, History, How, Loss, ReadCall, Said, Seen, State, Want};
 use crate::faults::survey::{AccountNow, Line, OpenRow, Row, Survey};
-use crate::faults::timeline::{Struck, Timeline};
+use crate::faults::timeline::{Struck, Timeline, WrongClock};
 use crate::population::Population;
 use crate::population::tests::population;
 
@@ -490,6 +490,9 @@ fn reservation_that_does_not_expire_is_found() {
     stage.call(id, How::Asked, said(201, id, State::Reserved, 9));
     stage.hold(id, 0, 0, 9);
     found_by(&stage, &["two_step_expires"]);
+    // It was made by a clock that was an hour ahead, so it is due in an hour.
+    stage.timeline.clocks.push(WrongClock { shard: 0, began: Moment(0), ended: Moment(stage.now) });
+    found_by(&stage, &[]);
 }
 
 #[test]

@@ -3,9 +3,6 @@
 use super::{Findings, Scene};
 use crate::faults::history::{Answer, Code, Fate, Request, RequestId, State, Want};
 
-/// Reservations for longer than this are not meant to expire in a run.
-const EXPIRY_SECONDS_MAX: u32 = 3_600;
-
 /// No two ends of a reservation have won, and what won was asked for.
 pub fn one_winner(scene: &Scene<'_>, findings: &mut Findings) {
     for (id, request) in reservations(scene) {
@@ -68,8 +65,9 @@ pub fn amounts(scene: &Scene<'_>, findings: &mut Findings) {
 /// What was to expire has ended, one way or another.
 pub fn expires(scene: &Scene<'_>, findings: &mut Findings) {
     for (id, request) in reservations(scene) {
-        let Want::Reserve { expires_in_seconds, .. } = request.want else { continue };
-        if expires_in_seconds > EXPIRY_SECONDS_MAX {
+        let Want::Reserve { debit, expires_in_seconds, .. } = request.want else { continue };
+        let shard = scene.population.account(debit).shard;
+        if !scene.history.expires_soon(id, Some(shard), &scene.timeline.clocks) {
             continue;
         }
         findings.look();

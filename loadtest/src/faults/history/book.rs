@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{Answer, Attempt, Fate, How, ReadCall, Request, RequestId, Settled, Want};
 use crate::faults::survey::Line;
+use crate::faults::timeline::WrongClock;
 
 /// An account as the last check left it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,9 @@ pub struct History {
     /// Transfers whose success was told, one-step and two-step.
     pub acknowledged: u64,
 }
+
+/// Reservations for longer than this are not meant to expire in a run.
+const EXPIRY_SECONDS_MAX: u32 = 3_600;
 
 impl Folded {
     /// A new account that holds its first deposit, whose entry is still to be checked.
@@ -164,6 +168,18 @@ impl History {
             *unknowns.entry(word).or_default() += 1;
         }
         unknowns
+    }
+
+    /// Whether a reservation, whose debit account is on this shard, is to expire within a run. One that was asked for
+    /// while the shard's clock was wrong may be due an hour later.
+    pub fn expires_soon(&self, id: RequestId, shard: Option<usize>, clocks: &[WrongClock]) -> bool {
+        let request = self.get(id);
+        let Want::Reserve { expires_in_seconds, .. } = request.want else { return false };
+        let wrong = clocks.iter().filter(|clock| Some(clock.shard) == shard);
+        let was_asked = |clock: &WrongClock| {
+            request.attempts.iter().any(|attempt| attempt.sent <= clock.ended && clock.began <= attempt.answered)
+        };
+        expires_in_seconds <= EXPIRY_SECONDS_MAX && !wrong.into_iter().any(was_asked)
     }
 
     /// Takes over what a clean check has seen, and folds away what can no longer change.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use audit::{Limits, ShardTarget};
+use audit::{KeptChains, Limits, ShardTarget};
 use placement::ShardId;
 use uuid::Uuid;
 
@@ -106,11 +106,17 @@ pub struct ShardUrl {
     pub postgres: String,
 }
 
-/// Reads everything that has come since the last check.
+/// Reads everything that has come since the last check. The ends of the shards' chains are to be in `kept` again the next
+/// time.
 ///
 /// # Errors
 /// Something does not answer although all is well again.
-pub async fn take(world: &World, shards: &[ShardUrl], sagas_closed_after: Option<Duration>) -> Result<Survey> {
+pub async fn take(
+    world: &World,
+    shards: &[ShardUrl],
+    sagas_closed_after: Option<Duration>,
+    kept: &mut Vec<KeptChains>,
+) -> Result<Survey> {
     let urls: Vec<String> = shards.iter().map(|shard| shard.postgres.clone()).collect();
     let databases = Databases::connect(&urls).await?;
     let known = world.history.borrow().accounts.clone();
@@ -118,7 +124,7 @@ pub async fn take(world: &World, shards: &[ShardUrl], sagas_closed_after: Option
     let (lines, shown) = (databases.lines(world, &known).await?, api::lines(world, &known).await?);
     let stored = databases.accounts(world).await?;
     let accounts = stored.into_iter().zip(api::accounts(world).await?);
-    let report = audit(shards).await?;
+    let report = audit(shards, kept).await?;
     Ok(Survey {
         sagas_closed_after,
         lines,
@@ -149,12 +155,21 @@ pub async fn all_lines(world: &World, shards: &[ShardUrl]) -> Result<[Vec<Line>;
     Ok([api::lines(world, &from_the_start).await?, booked])
 }
 
-async fn audit(shards: &[ShardUrl]) -> Result<audit::Report> {
+/// The invariants that data alone shows, those of the chains of batches included.
+async fn audit(shards: &[ShardUrl], kept: &mut Vec<KeptChains>) -> Result<audit::Report> {
     let mut targets = Vec::with_capacity(shards.len());
     for shard in shards {
         targets.push(ShardTarget { shard: ShardId::try_from(shard.id)?, postgres: shard.postgres.parse()? });
     }
-    audit::audit(&targets, &Limits::default(), &|_| ()).await.context("the audit cannot read the shards")
+    let report =
+        audit::audit(&targets, &Limits::default(), &|_| ()).await.context("the audit cannot read the shards")?;
+    let chains = audit::verify_chains(&targets, kept, &|_| ()).await.context("the chains cannot be read")?;
+    let ends = chains.shards.iter().map(|shard| {
+        let (since, heads) = (shard.since, shard.heads.clone());
+        KeptChains { shard: shard.shard, since, heads }
+    });
+    *kept = ends.collect();
+    Ok(report.with(chains.checks()))
 }
 
 fn broken(check: &audit::CheckResult) -> String {
