@@ -1,7 +1,7 @@
 //! `simulator run`: the seeded simulation.
 
 use crate::Verdict;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use simulator::Bug;
@@ -30,6 +30,9 @@ pub struct RunOptions {
 
 /// Carries the command out.
 pub fn run(options: &RunOptions) -> Result<Verdict> {
+    if let Some(bug) = options.bug.filter(|bug| !Bug::of_simulation().any(|known| known == *bug)) {
+        bail!("{} can be planted in the model only", bug.name());
+    }
     let started = Instant::now();
     let bar = ProgressBar::new(options.seeds);
     bar.set_style(ProgressStyle::with_template("seeds {bar:30} {human_pos}/{human_len}  {eta} left")?);

@@ -50,6 +50,11 @@ pub enum Step {
         /// The transfer.
         transfer: u8,
     },
+    /// A sweep that had given a transfer up before its end sends `void` all the same.
+    VoidLate {
+        /// The transfer.
+        transfer: u8,
+    },
     /// The time of a hold passes.
     ComeDue {
         /// The transfer.
@@ -158,6 +163,9 @@ impl Wallet {
         if state.has_outbox && state.is_pending() {
             steps.extend([Step::Send { transfer }, Step::TimeOut { transfer }, Step::GiveUp { transfer }]);
         }
+        if state.end.is_some() && state.inbox.is_some() {
+            steps.push(Step::VoidLate { transfer });
+        }
         if state.begun > 0 && !state.is_due && self.cast.spec(transfer).hold.is_some() {
             steps.push(Step::ComeDue { transfer });
         }
@@ -198,6 +206,7 @@ impl Wallet {
             Step::Send { transfer } => self.send(&mut world, transfer),
             Step::TimeOut { transfer } => self.time_out(&mut world, transfer),
             Step::GiveUp { transfer } => self.give_up(&mut world, transfer),
+            Step::VoidLate { transfer } => world.transfers[usize::from(transfer)].is_void_flying = true,
             Step::ComeDue { transfer } => world.transfers[usize::from(transfer)].is_due = true,
             Step::SetFrozen { account, is_frozen } => {
                 world.accounts[usize::from(account)].row.is_frozen = is_frozen;

@@ -50,6 +50,9 @@ impl Wallet {
             Step::Send { transfer } => format!("the sweep sends the message of {}", letter(transfer)),
             Step::TimeOut { transfer } => format!("the message of {} is not answered in time", letter(transfer)),
             Step::GiveUp { transfer } => format!("the debit shard's patience with {} ends", letter(transfer)),
+            Step::VoidLate { transfer } => {
+                format!("a sweep that had given {} up before its end sends `void`", letter(transfer))
+            }
             Step::ComeDue { transfer } => format!("the time of {} passes", letter(transfer)),
             Step::SetFrozen { account, is_frozen } => {
                 let what = if is_frozen { "freezes" } else { "unfreezes" };

@@ -25,7 +25,7 @@ pub(super) struct Weather {
 impl Weather {
     pub fn of(dice: &mut Dice) -> Weather {
         Weather {
-            breaks: *dice.pick(&[0, 10, 40]),
+            breaks: *dice.pick(&[0, 20, 100]),
             loss: *dice.pick(&[0, 20, 150]),
             repeats: *dice.pick(&[0, 100, 400]),
             late: *dice.pick(&[0, 20, 100]),
@@ -160,7 +160,8 @@ impl Simulation {
     }
 
     fn cut_off(&mut self) {
-        let (from, to) = (self.dice.place(ROUTERS + 1), self.dice.place(ROUTERS + 1));
+        let from = self.dice.place(ROUTERS + 1);
+        let to = (from + 1 + self.dice.place(ROUTERS)) % (ROUTERS + 1);
         let after = self.dice.between(300_000, 15_000_000);
         let both = self.dice.in_thousand(500);
         for (from, to) in [(from, to), (to, from)].into_iter().take(1 + usize::from(both)) {

@@ -35,7 +35,7 @@ impl Trace {
     ) {
         self.text.clear();
         // Writing to a String cannot fail.
-        if write!(self.text, "{:>10.3} ms  {what}", at as f64 / 1_000.0).is_ok() {
+        if write!(self.text, "{:>6}.{:03} ms  {what}", at / 1_000, at % 1_000).is_ok() {
             self.hash.update(self.text.as_bytes());
         }
         if let Some(lines) = &mut self.lines {
