@@ -5,7 +5,6 @@ mod bench;
 mod client;
 mod faults;
 mod fleet;
-#[allow(dead_code, unused_imports, reason = "the fault suite will use it")]
 mod harm;
 mod html;
 mod journal;

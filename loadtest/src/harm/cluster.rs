@@ -169,6 +169,7 @@ impl HarmedCluster {
 
     /// How many messages, since the start, the proxies cut, doubled, replayed, dropped or delayed; those that a partition
     /// held back are not counted.
+    #[cfg(test)]
     pub fn messages_hurt(&self) -> u64 {
         self.proxies.ways.hits()
     }

@@ -48,17 +48,7 @@ impl Layout {
     }
 }
 
-/// Draws one harm: its class first, each as likely as the others, then the rest. The same state of the generator and
-/// the same layout give the same harm.
-///
-/// # Panics
-/// The layout lacks routers, shard-nodes or servers.
-pub fn draw(rng: &mut impl Rng, layout: &Layout) -> Harm {
-    let class = pick(rng, &layout.classes());
-    draw_of(rng, layout, class)
-}
-
-/// Draws a harm of one class.
+/// Draws a harm of one class. The same state of the generator and the same layout give the same harm.
 ///
 /// # Panics
 /// The layout has nothing that could be hurt in this way: see [`Layout::classes`].
@@ -177,7 +167,12 @@ mod tests {
 
     fn drawn(seed: u64, layout: &Layout) -> Vec<Harm> {
         let mut rng = SmallRng::seed_from_u64(seed);
-        (0..400).map(|_| draw(&mut rng, layout)).collect()
+        let classes = layout.classes();
+        let drawn = |_| {
+            let class = pick(&mut rng, &classes);
+            draw_of(&mut rng, layout, class)
+        };
+        (0..400).map(drawn).collect()
     }
 
     #[test]

@@ -14,6 +14,7 @@ use local_cluster::session::{Session, Sessions};
 use local_cluster::{ADMIN_TOKEN, Answer, Method, ProcessName, call};
 use placement::ShardId;
 use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio_postgres::{Client, NoTls};
 
 use super::{Harm, HarmOptions, HarmedCluster};
@@ -32,6 +33,7 @@ struct Account {
 
 /// A cluster with one account on each shard, and money on it.
 struct World {
+    _alone: MutexGuard<'static, ()>,
     cluster: HarmedCluster,
     accounts: BTreeMap<u16, Account>,
     keys: AtomicU32,
@@ -42,9 +44,12 @@ impl World {
         Self::start_with(HarmOptions::default()).await
     }
 
+    /// One at a time: clusters beside each other on a small machine would look hurt without harm.
     async fn start_with(options: HarmOptions) -> Self {
+        static ALONE: Mutex<()> = Mutex::const_new(());
+        let alone = ALONE.lock().await;
         let cluster = HarmedCluster::start(HarmOptions { seed: true, ..options }).await.unwrap();
-        let mut world = Self { cluster, accounts: BTreeMap::new(), keys: AtomicU32::new(0) };
+        let mut world = Self { _alone: alone, cluster, accounts: BTreeMap::new(), keys: AtomicU32::new(0) };
         for shard in world.cluster.shards().unwrap() {
             let account = world.open_account(&shard.region, shard.id).await;
             let body = json!({"account_id": account.id, "amount": 10_000, "reference": "start"});
