@@ -209,8 +209,8 @@ async fn race(world: &World, number: usize, pair: [&Holder; 2]) -> Result<String
     let [debit, _] = pair;
     let routers = routers(world, &debit.region)?;
     // Around the due time: some before it, some after the sweep.
-    tokio::time::sleep(std::time::Duration::from_millis(if number % 3 == 0 { 1_500 } else { 850 + number as u64 * 5 }))
-        .await;
+    let pause_ms = if number.is_multiple_of(3) { 1_500 } else { 850 + number as u64 * 5 };
+    tokio::time::sleep(std::time::Duration::from_millis(pause_ms)).await;
     let (path, key) = (format!("/v1/transfers/{id}"), format!("race-commit-{number}"));
     let (commit_path, release_path, nothing) = (format!("{path}/commit"), format!("{path}/release"), json!({}));
     let commit = post(routers[number % 2], &commit_path, &debit.token, &key, &nothing);
