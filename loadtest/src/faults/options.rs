@@ -20,7 +20,7 @@ pub struct FaultsOptions {
     #[arg(long)]
     pub seed: Option<u64>,
 
-    /// End after so many rounds, if that comes first
+    /// End after so many rounds of faults, if that comes first; with 0 there are only crash points
     #[arg(long, value_name = "N")]
     pub rounds: Option<u64>,
 

@@ -93,12 +93,11 @@ impl Points {
         Ok(heal(world, cluster, struck).await)
     }
 
-    /// A point that this process has, rather one that was not hit often enough.
+    /// A point that this process has and that was not hit often enough.
     fn pick(&self, random: &mut SmallRng, own: &[String]) -> Option<String> {
         let hits = self.hits.borrow();
-        let wanted = |name: &&String| hits.get(*name).is_some_and(|point| point.hits < self.goal);
-        let few: Vec<&String> = own.iter().filter(wanted).collect();
-        let from = if few.is_empty() { own.iter().collect() } else { few };
+        let few = |name: &&String| hits.get(*name).is_some_and(|point| point.hits < self.goal);
+        let from: Vec<&String> = own.iter().filter(few).collect();
         (!from.is_empty()).then(|| from[random.random_range(0..from.len())].clone())
     }
 }
