@@ -20,9 +20,9 @@ pub(super) const NEXT: &str = "WITH RECURSIVE writers (writer) AS ( \
          UNION ALL SELECT (SELECT batches.writer FROM batches WHERE batches.writer > writers.writer \
              ORDER BY batches.writer LIMIT 1) FROM writers WHERE writers.writer IS NOT NULL) \
      SELECT batch.writer, batch.number, batch.decided_at, batch.position, batch.transfers, clock_timestamp() \
-     FROM writers LEFT JOIN event_relay USING (writer) CROSS JOIN LATERAL ( \
-         SELECT writer, number, decided_at, position, transfers FROM batches \
-         WHERE batches.writer = writers.writer AND batches.number > coalesce(event_relay.number, 0) \
+     FROM writers CROSS JOIN LATERAL (SELECT writer, number, decided_at, position, transfers FROM batches \
+         WHERE batches.writer = writers.writer AND batches.number > \
+             coalesce((SELECT number FROM event_relay WHERE event_relay.writer = writers.writer), 0) \
          ORDER BY batches.number LIMIT $1) AS batch";
 /// The first columns are those of `reading::TERMINAL_TRANSFER`.
 pub(super) const TRANSFERS: &str = "SELECT transfers.id, kind, state, reason, debit_account, credit_account, \
