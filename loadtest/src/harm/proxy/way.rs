@@ -128,6 +128,12 @@ impl Ways {
         self.all().values().map(|passage| passage.hits.load(Ordering::Relaxed)).sum()
     }
 
+    /// Whether nothing passes now.
+    #[cfg(test)]
+    pub fn is_blocked(&self, way: &Way) -> bool {
+        self.passage(way.clone()).manner.borrow().is_blocked
+    }
+
     /// Lets everything through again.
     pub fn open_all(&self) {
         for passage in self.all().values() {
