@@ -6,13 +6,17 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result};
 
 /// Waits until its standard input ends, which is when this program does, gives the servers (which get their
-/// parent-death signals at the same moment) time to end, and deletes the directory with the disks mounted in it.
+/// parent-death signals at the same moment) time to end, and deletes the directory with the disks mounted in it, and
+/// what libfaketime leaves of processes that are no more.
 const SCRIPT: &str = r#"
 read -r _
 for _ in 1 2 3 4 5 6 7 8 9 10; do
     [ -e "$1" ] || exit 0
     sleep 0.5
     for disk in "$1"/disks/*; do umount -l -- "$disk" 2>/dev/null; done
+    for left in /dev/shm/faketime_shm_* /dev/shm/sem.faketime_sem_*; do
+        [ -e "/proc/${left##*_}" ] || rm -f -- "$left" 2>/dev/null
+    done
     rm -rf -- "$1" 2>/dev/null
 done
 "#;

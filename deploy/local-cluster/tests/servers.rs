@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use local_cluster::session::{Session, Sessions};
-use local_cluster::{Cluster, ClusterSpec, Event, Lifetime, Parts, Process, ProcessName, Signal, can_mount};
+use local_cluster::{
+    Cluster, ClusterSpec, Event, Lifetime, Parts, Process, ProcessName, Signal, WrongClock, can_mount,
+};
 use tokio_postgres::{Client, NoTls};
 
 fn servers() -> ClusterSpec {
@@ -282,6 +284,9 @@ async fn holder_of_a_cluster() {
     }
     let disks = if can_mount() { BTreeMap::from([(postgres(), 256 << 20)]) } else { BTreeMap::new() };
     let cluster = start(ClusterSpec { disks, ..servers() }).await.unwrap();
+    let clock = WrongClock::find_or_install(&mut |_| ()).await.unwrap();
+    cluster.set_environment(&postgres(), clock.environment(60));
+    cluster.restart(&postgres()).await.unwrap();
     println!("DATA {}", cluster.data_dir().path().display());
     std::future::pending().await
 }
@@ -303,6 +308,10 @@ fn killed_program_leaves_nothing_behind() {
     assert_all_gone(&processes);
     let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
     assert!(!mounts.contains(path.to_str().unwrap()), "a disk is left: {mounts}");
+    for process in &processes {
+        let remains = format!("/dev/shm/faketime_shm_{}", process.identity.as_ref().unwrap().pid);
+        assert!(!Path::new(&remains).exists(), "{remains}");
+    }
     assert!(!path.exists());
 }
 
