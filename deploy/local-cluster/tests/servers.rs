@@ -299,6 +299,9 @@ fn killed_program_leaves_nothing_behind() {
     let path = read_data_dir(holder.stdout.take().unwrap());
     let processes = Cluster::attach(&path).unwrap().unwrap().processes();
     assert!(processes.iter().all(Process::is_alive));
+    // A server killed with it has no time to tidy up either.
+    let postgres = processes.iter().find(|process| process.name == postgres()).unwrap();
+    postgres.identity.as_ref().unwrap().signal(Signal::SIGKILL).unwrap();
     holder.kill().unwrap();
     holder.wait().unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
