@@ -11,13 +11,13 @@ use anyhow::{Context, Result};
 const SCRIPT: &str = r#"
 read -r _
 for _ in 1 2 3 4 5 6 7 8 9 10; do
-    [ -e "$1" ] || exit 0
+    [ -e "$1" ] || break
     sleep 0.5
     for disk in "$1"/disks/*; do umount -l -- "$disk" 2>/dev/null; done
-    for left in /dev/shm/faketime_shm_* /dev/shm/sem.faketime_sem_*; do
-        [ -e "/proc/${left##*_}" ] || rm -f -- "$left" 2>/dev/null
-    done
     rm -rf -- "$1" 2>/dev/null
+done
+for left in /dev/shm/faketime_shm_* /dev/shm/sem.faketime_sem_*; do
+    [ -e "/proc/${left##*_}/exe" ] || rm -f -- "$left" 2>/dev/null
 done
 "#;
 

@@ -11,7 +11,8 @@ use crate::install;
 const PACKAGE: &str = "libfaketime";
 const LIBRARY: &str = "faketime/libfaketime.so.1";
 
-/// The library that makes a process see another wall clock.
+/// The library that makes a process see another wall clock. PostgreSQL, shard-nodes and routers run with it; Redis with
+/// jemalloc, as Debian has it, does not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrongClock {
     library: PathBuf,
