@@ -29,6 +29,8 @@ pub struct Caught {
     pub rounds: u64,
     /// What one of them said.
     pub what: String,
+    /// The story that was told of it.
+    pub story: Option<String>,
 }
 
 /// Plants one bug after the other, each in a cluster of its own, until a check finds it or 10 minutes are over.
@@ -85,7 +87,7 @@ async fn plant(options: &FaultsOptions, seed: u64, bug: &str, is_interrupted: &C
     }
     let after_seconds = if by.is_empty() { began.elapsed().as_secs() } else { report.seconds };
     let what = report.breaches.first().cloned().unwrap_or_default();
-    Ok(Caught { bug: bug.to_owned(), by, after_seconds, rounds: report.rounds, what })
+    Ok(Caught { bug: bug.to_owned(), by, after_seconds, rounds: report.rounds, what, story: report.story })
 }
 
 fn words(caught: &Caught) -> String {

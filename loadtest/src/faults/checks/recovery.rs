@@ -67,7 +67,8 @@ pub fn restarts_in_time(scene: &Scene<'_>, findings: &mut Findings) {
         match recovery.took {
             Some(took) if took <= RESTART_MAX => {}
             Some(took) => {
-                let what = format!("shard {shard} served its first transfer {} ms after its restart", took.as_millis());
+                let (took_ms, from) = (took.as_millis(), recovery.from);
+                let what = format!("shard {shard} served its first transfer {took_ms} ms after its restart of {from}");
                 findings.on_all(what);
             }
             None => findings.on_all(format!("shard {shard} served nothing after its restart at {}", recovery.from)),
