@@ -140,7 +140,7 @@ mod tests {
             (br#"{"debit_account_id":1,"amount":99999999999999999999}"#, "/amount"),
             (br#"{"debit_account_id":-1,"amount":1}"#, "/debit_account_id"),
             (br#"{"debit_account_id":1,"amount":1,"message":7}"#, "/message"),
-            (br#"{"debit_account_id":1,"amount":1,"reserve":true}"#, "/reserve"),
+            (br#"{"debit_account_id":1,"amount":1,"reserve":"yes"}"#, "/reserve"),
             (br#"{"debit_account_id":1,"amount":1,"a/b~":true}"#, "/a~1b~0"),
         ];
         for (body, pointer) in cases {

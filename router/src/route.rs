@@ -186,7 +186,7 @@ mod tests {
             "/v1/accounts/1/2",
             "/v1/%61ccounts",
             "/V1/accounts",
-            "/v1/transfers/1/commit",
+            "/v1/transfers/1/commits",
             "/v1/transfers/1/release",
             "/v1/accounts/../currencies",
         ];
