@@ -187,7 +187,7 @@ mod tests {
             "/v1/%61ccounts",
             "/V1/accounts",
             "/v1/transfers/1/commits",
-            "/v1/transfers/1/release",
+            "/v1/transfers/1/releases",
             "/v1/accounts/../currencies",
         ];
         for path in absent {
