@@ -2,7 +2,7 @@
 //!
 //! Calls come in over links ([`serve`], [`dispatch`]); changes go through lanes ([`lane`]) that decide batches
 //! with the pure `ledger` and store them ([`store`]); transfers to other shards go on as sagas ([`saga`]), and are
-//! compared with what the others have of them ([`reconcile`]).
+//! compared with what the others have of them ([`reconcile`]); other services are told what became of all ([`events`]).
 
 pub mod config;
 mod dispatch;
