@@ -1,5 +1,5 @@
 //! A line for each request that failed by our fault, and for a sample of the others: a line costs as much as
-//! a good part of a request.
+//! a good part of a request, and more than refusing one for overload.
 
 use crate::exchange::Exchange;
 use crate::metrics::Ending;
@@ -7,6 +7,7 @@ use crate::reply::Outcome;
 use crate::route::Call;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use wire::api::ErrorCode;
 
 /// Of so many requests without a fault of ours one is logged; all of them at the level `debug`.
 const SAMPLE: u64 = 1_000;
@@ -40,6 +41,10 @@ macro_rules! line {
 pub fn note(exchange: &Exchange<'_>, call: Option<Call>, outcome: &Outcome, ending: Ending, took: Duration) {
     let sampled = REQUESTS.fetch_add(1, Ordering::Relaxed).is_multiple_of(SAMPLE);
     match ending.status() {
+        503 if ending.code() == ErrorCode::Overloaded.as_str() => match sampled {
+            true => line!(warn, exchange, call, outcome, ending, took),
+            false => line!(debug, exchange, call, outcome, ending, took),
+        },
         500 => line!(error, exchange, call, outcome, ending, took),
         501.. => line!(warn, exchange, call, outcome, ending, took),
         _ if sampled => line!(info, exchange, call, outcome, ending, took),

@@ -3,6 +3,7 @@
 use crate::StartError;
 use crate::config::Config;
 use crate::docs;
+use crate::doors::Doors;
 use crate::keys_in_flight::KeysInFlight;
 use crate::metrics::RouterMetrics;
 use crate::openapi;
@@ -32,6 +33,10 @@ pub struct App {
     pub metrics: RouterMetrics,
     /// Requests being answered.
     pub in_flight: InFlight,
+    /// Requests whose body has not come yet.
+    pub bodies_awaited: InFlight,
+    /// What is refused because of overload, of a shard or of this router.
+    pub doors: Doors,
     /// The idempotency keys of those.
     pub keys_in_flight: KeysInFlight,
     /// Bytes of a body.
@@ -62,6 +67,8 @@ impl App {
             routes: Routes::new(),
             metrics,
             in_flight: InFlight::new(config.http.in_flight_max),
+            bodies_awaited: InFlight::new(config.http.in_flight_max),
+            doors: Doors::default(),
             keys_in_flight: KeysInFlight::default(),
             body_bytes_max: config.http.body_bytes_max,
             request_timeout: config.http.request_timeout,

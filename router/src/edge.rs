@@ -16,6 +16,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use runtime::in_flight::Place;
 use std::panic::AssertUnwindSafe;
 use wire::api::ErrorCode;
 
@@ -34,15 +35,13 @@ pub async fn answer(app: &App, request: Request<Incoming>) -> Response<Full<Byte
     let exchange = Exchange::begin(app, &head.headers);
     let found = app.routes.find(&head.method, head.uri.path());
     let call = found.as_ref().ok().map(|(call, _)| *call);
-    let Some(_place) = app.in_flight.enter() else {
-        app.metrics.refused_in_flight();
-        let busy = Refusal::with_detail(ErrorCode::Overloaded, "too many requests are in flight; nothing was done");
-        return finish(&exchange, call, &head.method, Err(busy));
+    let Some(place) = app.in_flight.enter() else {
+        return finish(&exchange, call, &head.method, Err(admission::refused_in_flight(app)));
     };
     let outcome = match found {
         Err(refusal) => Err(refusal),
         Ok((call, id)) => {
-            let run = AssertUnwindSafe(run(&exchange, call, id, &head, body));
+            let run = AssertUnwindSafe(run(&exchange, place, call, id, &head, body));
             // The hook of the process has logged the panic.
             run.catch_unwind().await.unwrap_or_else(|_| Err(Refusal::new(ErrorCode::Internal)))
         }
@@ -50,12 +49,19 @@ pub async fn answer(app: &App, request: Request<Incoming>) -> Response<Full<Byte
     finish(&exchange, call, &head.method, outcome)
 }
 
-async fn run(exchange: &Exchange<'_>, call: Call, id: &str, head: &http::request::Parts, body: Incoming) -> Outcome {
+async fn run(
+    exchange: &Exchange<'_>,
+    place: Place,
+    call: Call,
+    id: &str,
+    head: &http::request::Parts,
+    body: Incoming,
+) -> Outcome {
     let spec = call.spec();
     if spec.access == Access::Public {
         return calls::page(exchange.app, call);
     }
-    let asked = admission::admit(exchange, spec, id, head, body).await?;
+    let (asked, _place) = admission::admit(exchange, place, spec, id, head, body).await?;
     calls::run(exchange, call, asked).await
 }
 

@@ -1,6 +1,7 @@
 //! One request on its way: its ids, its deadline, and asking shards on its behalf.
 
 use crate::app::App;
+use crate::doors::Group;
 use crate::refusal::Refusal;
 use http::HeaderMap;
 use placement::{AccountId, RegionCode, ShardId, Slot, Topology};
@@ -93,12 +94,14 @@ impl<'a> Exchange<'a> {
     /// # Errors
     /// [`ErrorCode::Unavailable`]: nobody answered in that time.
     /// [`ErrorCode::IdempotencyInFlight`]: the same, and the first request with the same key was in flight.
+    /// [`ErrorCode::Overloaded`]: the shard has more to do than it can; it was not asked.
     pub async fn ask_within(&self, time: Duration, operation: Operation) -> Result<Answer, Box<Refusal>> {
         #[cfg(feature = "faults")]
         let (time, again) = (crate::faults::patience(time), operation.clone());
         let remaining_ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         let context = CallContext { request_id: self.request_id.as_u128(), trace: self.trace, remaining_ms };
         let (name, place) = (operation.name(), operation.place());
+        let group = self.admitted(&operation)?;
         let key = match &operation {
             Operation::Command { command, .. } => command.key().map(|key| self.app.keys_in_flight.enter(key.hash)),
             Operation::Read(_) => None,
@@ -115,11 +118,27 @@ impl<'a> Exchange<'a> {
             }
             CallError::Unknown | CallError::NotApplied => error.into(),
         })?;
+        if let Some(group) = group {
+            self.app.doors.note(group, matches!(routed.answer, Answer::Overloaded { .. }));
+        }
         self.app.metrics.backend_answered(routed.shard, name, routed.bounces, began.elapsed());
         if let Some((_, slot)) = place {
             self.place.get_or_init(|| (routed.shard, slot));
         }
         Ok(routed.answer)
+    }
+
+    /// What of the owner's queues the operation goes to, if the owner is known and not overloaded.
+    fn admitted(&self, operation: &Operation) -> Result<Option<Group>, Box<Refusal>> {
+        let Some((region, slot)) = operation.place() else { return Ok(None) };
+        let owner = self.app.directory.view().ownership.owner(region, slot);
+        let is_read = matches!(operation, Operation::Read(_));
+        let Some(group) = owner.map(|(shard, _)| Group::new(shard, slot, is_read)) else { return Ok(None) };
+        if self.app.doors.second(group, rand::random()) {
+            return Ok(Some(group));
+        }
+        self.app.metrics.refused_at_door();
+        Err(Refusal::new(ErrorCode::Overloaded))
     }
 
     /// What is known of the regions.

@@ -12,6 +12,7 @@ pub mod calls;
 pub mod config;
 pub mod cursor;
 pub mod docs;
+pub mod doors;
 pub mod edge;
 pub mod exchange;
 #[cfg(feature = "faults")]
@@ -30,6 +31,7 @@ pub mod reply;
 pub mod route;
 pub mod session;
 pub mod spec;
+pub mod valve;
 pub mod watch;
 
 use crate::app::App;

@@ -1,8 +1,14 @@
 //! The `router` binary.
 
+use mimalloc::MiMalloc;
 use router::config::Config;
 use runtime::run::{self, Program};
 use std::process::ExitCode;
+
+/// With thousands of requests in flight, of which each holds buffers of its own, the allocator of glibc takes a fifth of
+/// the router's time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let program = Program {

@@ -28,7 +28,9 @@ pub struct RouterMetrics {
     backend: HistogramVec,
     backend_handles: Mutex<HashMap<(ShardId, &'static str), Histogram>>,
     moved: IntCounterVec,
-    overloaded: IntCounterVec,
+    refused_in_flight: IntCounter,
+    refused_body: IntCounter,
+    refused_at_door: IntCounter,
     /// How sessions were found.
     pub session_cache: SessionCacheMetrics,
     /// The version of the topology.
@@ -91,6 +93,8 @@ impl RouterMetrics {
     /// See [`MetricError`]: a defect.
     pub fn register(metrics: &Metrics) -> Result<Self, MetricError> {
         let sessions = metrics.counter_by("session_cache_total", "How sessions were found", &["result"])?;
+        let overloaded =
+            metrics.counter_by("overloaded_total", "Requests refused because too much is waiting", &["queue"])?;
         let route = || RouteMetrics {
             problems: ErrorCode::ALL.iter().map(|_| OnceLock::new()).collect(),
             ..RouteMetrics::default()
@@ -116,11 +120,9 @@ impl RouterMetrics {
                 "Answers that the slot is owned by another shard, by the shard that answered in the end",
                 &["shard"],
             )?,
-            overloaded: metrics.counter_by(
-                "overloaded_total",
-                "Requests refused because a queue was full",
-                &["queue"],
-            )?,
+            refused_in_flight: overloaded.with_label_values(&["router_in_flight"]),
+            refused_body: overloaded.with_label_values(&["router_bodies"]),
+            refused_at_door: overloaded.with_label_values(&["router_door"]),
             session_cache: SessionCacheMetrics {
                 hit: sessions.with_label_values(&["hit"]),
                 miss: sessions.with_label_values(&["miss"]),
@@ -169,7 +171,17 @@ impl RouterMetrics {
 
     /// A request was refused because too many are in flight.
     pub fn refused_in_flight(&self) {
-        self.overloaded.with_label_values(&["router_in_flight"]).inc();
+        self.refused_in_flight.inc();
+    }
+
+    /// A request was refused because the bodies of too many have not come yet.
+    pub fn refused_body(&self) {
+        self.refused_body.inc();
+    }
+
+    /// A request was refused because its shard, or the router itself, is overloaded.
+    pub fn refused_at_door(&self) {
+        self.refused_at_door.inc();
     }
 }
 

@@ -98,29 +98,39 @@ impl Sessions {
     pub async fn of_token(&self, token: &str) -> Result<Option<Arc<Session>>, SessionsUnavailable> {
         let hash: TokenHash = Sha256::digest(token.as_bytes()).into();
         let now = Instant::now();
-        if let Some(remembered) = self.cache.get(&hash).filter(|remembered| now < remembered.until) {
-            self.metrics.hit.inc();
-            return Ok(Some(remembered.session));
+        match self.cache.get(&hash) {
+            Some(remembered) if now < remembered.until => {
+                self.metrics.hit.inc();
+                return Ok(Some(remembered.session));
+            }
+            Some(_) => drop(self.cache.remove(&hash)),
+            None => {}
         }
-        let looked_up = tokio::time::timeout(LOOK_UP_TIMEOUT, self.look_up(&hash)).await;
-        match looked_up.unwrap_or(Err(SessionsUnavailable)) {
-            Ok(Some((session, life))) => {
-                self.metrics.miss.inc();
-                let until = now + life.min(self.cache_ttl);
-                self.cache.insert(hash, Remembered { session: Arc::clone(&session), until });
-                Ok(Some(session))
+        let found = tokio::time::timeout(LOOK_UP_TIMEOUT, self.find(&hash)).await;
+        found.unwrap_or(Err(SessionsUnavailable)).inspect_err(|_| self.metrics.unavailable.inc())
+    }
+
+    /// One request of each token asks; the others wait for what it finds. A crowd of requests that all ask, each a
+    /// little later for the others, would keep itself from ever being answered in time.
+    async fn find(&self, hash: &TokenHash) -> Result<Option<Arc<Session>>, SessionsUnavailable> {
+        let place = match self.cache.get_value_or_guard_async(hash).await {
+            Ok(remembered) => {
+                self.metrics.hit.inc();
+                return Ok(Some(remembered.session));
             }
-            // Not remembered: a session may be made at any moment.
-            Ok(None) => {
-                self.metrics.absent.inc();
-                self.cache.remove(&hash);
-                Ok(None)
-            }
-            Err(unavailable) => {
-                self.metrics.unavailable.inc();
-                Err(unavailable)
-            }
-        }
+            Err(place) => place,
+        };
+        let now = Instant::now();
+        // Not remembered if there is none: a session may be made at any moment.
+        let Some((session, life)) = self.look_up(hash).await? else {
+            self.metrics.absent.inc();
+            return Ok(None);
+        };
+        self.metrics.miss.inc();
+        let remembered = Remembered { session: Arc::clone(&session), until: now + life.min(self.cache_ttl) };
+        // An error means that it was removed meanwhile, so that the next one asks again.
+        drop(place.insert(remembered));
+        Ok(Some(session))
     }
 
     /// Whether Redis answered when it was last asked.

@@ -54,6 +54,8 @@ pub struct LanesConfig {
     pub count: u16,
     /// Commands that may wait in one.
     pub queue_max: usize,
+    /// How long a command may wait for its batch: one that would wait for longer is refused.
+    pub wait_max: Duration,
     /// Commands in one batch.
     pub batch_max: usize,
     /// How long a lane under load waits for a batch to fill.
@@ -86,6 +88,7 @@ impl Config {
         let lanes = LanesConfig {
             count: fields.in_range("lanes.count", 2, 1..=16),
             queue_max: fields.in_range("lanes.queue_max", 8_192, 1..=1_000_000),
+            wait_max: fields.millis("lanes.wait_max_ms", 250, 1..=60_000),
             batch_max: fields.in_range("lanes.batch_max", 512, 1..=ledger::BATCH_COMMANDS_MAX),
             linger: Duration::from_micros(fields.in_range("lanes.linger_us", 1_000, 0..=100_000)),
         };

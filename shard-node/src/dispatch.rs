@@ -2,7 +2,7 @@
 
 use crate::lane::{Origin, Task};
 use crate::node::Node;
-use crate::reads::{self, AccountQuestion};
+use crate::reads::{self, AccountQuestion, Questions};
 use crate::reconcile;
 use crate::saga::follow;
 use ledger::{
@@ -12,7 +12,6 @@ use ledger::{
 use placement::TransferId;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wire::answer::Answer;
 use wire::link::{Handler, Replier};
@@ -23,7 +22,7 @@ pub struct Dispatch {
     /// The node.
     pub node: Arc<Node>,
     /// Questions for single accounts.
-    pub accounts: mpsc::Sender<AccountQuestion>,
+    pub accounts: Questions,
 }
 
 impl Handler for Dispatch {
@@ -43,6 +42,7 @@ impl Dispatch {
         runtime::crash!("crash::credit_arrived", if matches!(command, Command::Credit(_) | Command::Void(_)));
         let queue = match self.node.lanes.submit(Task::new(command, context, wait_ms, Some(replier))) {
             Ok(()) => return,
+            Err(crate::lane::Refused::Wait) => "lane_wait",
             Err(crate::lane::Refused::Full) => "lane",
             Err(crate::lane::Refused::Down) => "lane_down",
         };
@@ -72,7 +72,7 @@ impl Dispatch {
     }
 
     fn account(&self, question: AccountQuestion) {
-        if let Err(mpsc::error::TrySendError::Full(question)) = self.accounts.try_send(question) {
+        if let Err(question) = self.accounts.ask(question) {
             self.node.metrics.overloaded.with_label_values(&["accounts"]).inc();
             question.replier.reply(Answer::Overloaded { retry_after_ms: 1_000 });
         }

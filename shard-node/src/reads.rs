@@ -1,6 +1,6 @@
 //! Questions: single accounts in batches, everything else one by one through the pool.
 
-use crate::lane::Origin;
+use crate::lane::{Allowed, Origin, WaitBound};
 use crate::node::Node;
 use crate::store::{ReadError, entries, from_micros, reading, to_micros};
 use ledger::{Account, AccountStatus, UserId};
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use wire::answer::{Answer, EntriesPage};
 use wire::link::Replier;
 use wire::operation::{EntriesQuery, Read};
@@ -27,17 +28,59 @@ pub struct AccountQuestion {
 
 /// Accounts read in one query at most.
 const BATCH_MAX: usize = 512;
+/// Questions that may wait, however fast they are answered.
+const QUEUE_MAX: usize = 16_384;
 const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The entrance of the queue of questions for single accounts.
+#[derive(Debug)]
+pub struct Questions {
+    queue: mpsc::Sender<AccountQuestion>,
+    allowed: Arc<Allowed>,
+}
+
+/// Its exit.
+#[derive(Debug)]
+pub struct Questioned {
+    queue: mpsc::Receiver<AccountQuestion>,
+    bound: WaitBound,
+    allowed: Arc<Allowed>,
+}
+
+/// A queue in which nothing waits for longer than that for its query to begin.
+pub fn questions(wait_max: Duration) -> (Questions, Questioned) {
+    let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+    let allowed = Arc::new(Allowed::new(BATCH_MAX));
+    let bound = WaitBound::new(wait_max, BATCH_MAX, QUEUE_MAX);
+    (Questions { queue: sender, allowed: allowed.clone() }, Questioned { queue: receiver, bound, allowed })
+}
+
+impl Questions {
+    /// Queues a question.
+    ///
+    /// # Errors
+    /// It would have waited too long: here it is again.
+    pub fn ask(&self, question: AccountQuestion) -> Result<(), AccountQuestion> {
+        let waiting = self.queue.max_capacity() - self.queue.capacity();
+        if !self.allowed.admits(waiting) {
+            return Err(question);
+        }
+        self.queue.try_send(question).map_err(mpsc::error::TrySendError::into_inner)
+    }
+}
+
+impl Questioned {
+    fn learn(&mut self, questions: usize, took: Duration) {
+        self.bound.learn(questions, took);
+        self.allowed.follow(&self.bound);
+    }
+}
 
 /// Answers questions for single accounts, with one query for all that have queued up. A question that arrives
 /// while a query is on its way waits for the next one: it may follow a write acknowledged meanwhile.
-pub async fn read_accounts(
-    node: Arc<Node>,
-    connect: tokio_postgres::Config,
-    mut questions: mpsc::Receiver<AccountQuestion>,
-) {
+pub async fn read_accounts(node: Arc<Node>, connect: tokio_postgres::Config, mut questions: Questioned) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    while !questions.is_closed() || !questions.is_empty() {
+    while !questions.queue.is_closed() || !questions.queue.is_empty() {
         match tokio::time::timeout(TIMEOUT, AccountReader::open(&connect)).await {
             Ok(Ok(reader)) => {
                 node.reader_is_up.store(true, Ordering::Relaxed);
@@ -58,9 +101,9 @@ pub async fn read_accounts(
 }
 
 /// While there is no database, whoever waits is answered `Unavailable`, by the dropped repliers.
-async fn give_up(questions: &mut mpsc::Receiver<AccountQuestion>, batch: &mut Vec<AccountQuestion>) {
+async fn give_up(questions: &mut Questioned, batch: &mut Vec<AccountQuestion>) {
     batch.clear();
-    while questions.try_recv().is_ok() {}
+    while questions.queue.try_recv().is_ok() {}
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
@@ -78,10 +121,14 @@ impl AccountReader {
 
     /// Serves until the queue is closed or the connection breaks; the questions that it broke with stay in the
     /// batch, for the next connection.
-    async fn serve(&self, questions: &mut mpsc::Receiver<AccountQuestion>, batch: &mut Vec<AccountQuestion>) {
-        while !batch.is_empty() || questions.recv_many(batch, BATCH_MAX).await > 0 {
+    async fn serve(&self, questions: &mut Questioned, batch: &mut Vec<AccountQuestion>) {
+        while !batch.is_empty() || questions.queue.recv_many(batch, BATCH_MAX).await > 0 {
+            let (started, asked) = (Instant::now(), batch.len());
             match tokio::time::timeout(TIMEOUT, self.find(batch)).await {
-                Ok(Ok(found)) => batch.drain(..).for_each(|question| reply(question, &found)),
+                Ok(Ok(found)) => {
+                    questions.learn(asked, started.elapsed());
+                    batch.drain(..).for_each(|question| reply(question, &found));
+                }
                 Ok(Err(ReadError::Unreadable(_))) => self.one_by_one(batch).await,
                 Ok(Err(error)) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "accounts were not read");

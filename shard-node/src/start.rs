@@ -17,11 +17,8 @@ use runtime::shutdown::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// Questions for single accounts that may wait.
-const ACCOUNT_QUESTIONS_MAX: usize = 16_384;
 /// Its own map is read over its own link, so only a node that cannot answer itself gets this old.
 const TOPOLOGY_AGE_MAX: Duration = Duration::from_secs(60);
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -42,14 +39,14 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<(), BoxError> {
     let Some(standing) = prepare(&config, &shutdown).await? else { return Ok(()) };
     let pool_of = |pool_size| store::pool(&PostgresConfig { pool_size, ..config.postgres.clone() });
     let pools = (store::pool(&config.postgres)?, pool_of(1)?, pool_of(2)?);
-    let (lanes, exits) = Lanes::new(config.lanes.count, config.lanes.queue_max);
+    let (lanes, exits) = Lanes::new(&config.lanes);
     let node = Node::new(&config, pools, standing, lanes, node_metrics, shutdown.clone());
 
     let mut tasks = JoinSet::new();
     for (number, exit) in (0..config.lanes.count).zip(exits) {
         tasks.spawn(Lane::new(node.clone(), lane_settings(&config, number), exit).run());
     }
-    let (questions, questioned) = mpsc::channel(ACCOUNT_QUESTIONS_MAX);
+    let (questions, questioned) = reads::questions(config.lanes.wait_max);
     tasks.spawn(reads::read_accounts(node.clone(), config.postgres.connect.clone(), questioned));
     tasks.spawn(saga::sweep(node.clone()));
     tasks.spawn(saga::expire(node.clone()));

@@ -6,9 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use local_cluster::session::{Session, Sessions};
-use local_cluster::{
-    Cluster, ClusterSpec, Event, Lifetime, Parts, Process, ProcessName, Signal, WrongClock, can_mount,
-};
+use local_cluster::{Cluster, ClusterSpec, Event, Lifetime, Parts, Process, ProcessName, Signal, can_mount};
 use tokio_postgres::{Client, NoTls};
 
 fn servers() -> ClusterSpec {

@@ -9,6 +9,7 @@ use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
 use super::checks::{Breach, Findings, Recovery};
+use super::clock::Moment;
 use super::history::History;
 use super::timeline::Timeline;
 
@@ -39,6 +40,8 @@ pub struct Report {
     pub checks: BTreeMap<&'static str, u64>,
     /// From a PostgreSQL's start to the first served transfer, in milliseconds.
     pub worst_restart_ms: u64,
+    /// Every one of them.
+    pub restarts: Vec<Restart>,
     /// The longest call that a living router answered, in milliseconds.
     pub worst_answer_ms: u64,
     /// The longest time that the suite itself stood still, in milliseconds.
@@ -65,6 +68,17 @@ struct Counts {
     unknowns: BTreeMap<&'static str, u64>,
     requests: u64,
     acknowledged: u64,
+}
+
+/// A PostgreSQL that was started again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Restart {
+    /// What had happened to it.
+    pub harm: String,
+    /// When it was started, or the last other fault that its shard could feel was over, in microseconds of the run.
+    pub from: Moment,
+    /// From then to the first served transfer, in milliseconds.
+    pub took_ms: u64,
 }
 
 /// A crash point.
@@ -109,6 +123,7 @@ impl Report {
             fault.worst_recovery_ms = fault.worst_recovery_ms.max(took_ms);
             if recovery.is_restart {
                 self.worst_restart_ms = self.worst_restart_ms.max(took_ms);
+                self.restarts.push(Restart { harm: recovery.harm.clone(), from: recovery.from, took_ms });
             }
         }
         let stalls = timeline.stalls.iter().map(|(from, until)| millis(until.since(*from)));

@@ -1,4 +1,4 @@
-//! Keeps the load generator and the wallet on different cores: on two cores that they share, each would measure the other.
+//! Keeps the load and the wallet on different cores: on two cores that they share, each would measure the other.
 
 use std::fs;
 
@@ -6,30 +6,32 @@ use anyhow::{Context, Result};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-/// This program alone on the last core it may use, and these processes with all that descend from them on the others.
-/// `None`: there is only one core.
+/// This program and the processes `beside` it on the last core it may use, and the `others` with all that descend from
+/// them on the rest. `None`: there is only one core.
 ///
 /// # Errors
 /// The system does not let us.
-pub fn part(pids: &[u32]) -> Result<Option<Cores>> {
+pub fn part(beside: &[u32], others: &[u32]) -> Result<Option<Cores>> {
     let ours = Pid::from_raw(0);
     let allowed = sched_getaffinity(ours).context("cannot tell which cores there are")?;
     let mut cores: Vec<usize> = (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false)).collect();
-    let (Some(generator), false) = (cores.pop(), cores.is_empty()) else { return Ok(None) };
-    let wallet = set_of(&cores)?;
-    for pid in with_descendants(pids)? {
-        confine(pid, &wallet)?;
+    let (Some(load), false) = (cores.pop(), cores.is_empty()) else { return Ok(None) };
+    let sets = [(others, set_of(&cores)?), (beside, set_of(&[load])?)];
+    for (pids, set) in &sets {
+        for pid in with_descendants(pids)? {
+            confine(pid, set)?;
+        }
     }
-    sched_setaffinity(ours, &set_of(&[generator])?).context("cannot choose a core for this program")?;
-    Ok(Some(Cores { generator, wallet: cores }))
+    sched_setaffinity(ours, &set_of(&[load])?).context("cannot choose a core for this program")?;
+    Ok(Some(Cores { load, wallet: cores }))
 }
 
 /// Who runs where.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Cores {
-    /// The core of this program.
-    pub generator: usize,
-    /// Those of the wallet.
+    /// The core of this program, and of the routers where they are kept beside it.
+    pub load: usize,
+    /// Those of the rest.
     pub wallet: Vec<usize>,
 }
 

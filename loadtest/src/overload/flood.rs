@@ -2,18 +2,20 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::Result;
-use futures_util::future::try_join_all;
+use anyhow::{Context, Result};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use serde::Serialize;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::ground::{Ground, Sort};
 use super::place::Place;
 use super::tally::{Cpu, Tally, cpu_of};
+use crate::client::Client;
 use crate::measure::Latency;
 use crate::schedule::Schedule;
 
@@ -24,7 +26,7 @@ pub struct Terms {
     pub start: Instant,
     /// Requests due in a second.
     pub per_second: f64,
-    /// Connections, each with at most one request in flight; enough that one is always free.
+    /// Connections at most, each with at most one request in flight; enough that one is always free.
     pub connections: usize,
     /// How long it is sent before it counts: all connections are made in that time.
     pub warmup: Duration,
@@ -51,6 +53,8 @@ pub struct Flood {
     pub offered_per_second: f64,
     /// Requests that were due, and never sent since no connection was free.
     pub never_sent: u64,
+    /// Connections that it took.
+    pub connections: usize,
     /// Transfers answered for good in a second.
     pub accepted_per_second: f64,
     /// Answered 503 with `Retry-After` in a second.
@@ -73,41 +77,48 @@ pub struct Flood {
 /// Of the refused, so many are remembered.
 const REFUSED_KEPT: usize = 1_000;
 
-/// Everything the connections share.
-struct Shared<'a> {
-    ground: &'a Ground,
-    schedule: Schedule,
+/// What all requests share.
+struct Shared {
+    ground: Rc<Ground>,
+    /// Connections without a request, the one used last on top: as many are made as are needed, and not more are used.
+    free: RefCell<Vec<Connection>>,
     tally: RefCell<Tally>,
     refused: RefCell<Vec<usize>>,
+}
+
+struct Connection {
+    client: Client,
+    region: usize,
+    random: SmallRng,
 }
 
 /// Sends it.
 ///
 /// # Errors
 /// An answer has an unknown form, or a process is gone.
-pub async fn send(ground: &Ground, place: &Place, terms: &Terms) -> Result<Flood> {
+pub async fn send(ground: &Rc<Ground>, place: &Place, terms: &Terms) -> Result<Flood> {
     let (counts_from, ended) = (terms.counts_from(), terms.end());
-    let shared = Shared {
-        ground,
-        schedule: Schedule::open(terms.start, ended, terms.per_second),
+    let shared = Rc::new(Shared {
+        ground: ground.clone(),
+        free: RefCell::default(),
         tally: RefCell::new(Tally::new(counts_from, ended)?),
         refused: RefCell::default(),
-    };
-    let connections = try_join_all((0..terms.connections).map(|turn| shared.connection(turn)));
+    });
     let cpu = async {
         tokio::time::sleep_until(counts_from).await;
         let before = place.cpu()?;
         tokio::time::sleep_until(ended).await;
         place.cpu_since(&before)
     };
-    let (done, cpu) = tokio::join!(connections, cpu);
-    done?;
-    let (cpu, never_sent) = (cpu?, shared.schedule.missed(ended));
+    let (sent, cpu) = tokio::join!(send_all(&shared, terms), cpu);
+    let (Sent { never_sent, connections }, cpu) = (sent?, cpu?);
+    let shared = Rc::into_inner(shared).context("all requests have ended")?;
     let tally = shared.tally.into_inner();
     let seconds = tally.length().as_secs_f64();
     Ok(Flood {
         offered_per_second: tally.offered() as f64 / seconds,
         never_sent,
+        connections,
         accepted_per_second: tally.decided as f64 / seconds,
         refused_per_second: tally.turned_away as f64 / seconds,
         others: tally.others.clone(),
@@ -119,24 +130,61 @@ pub async fn send(ground: &Ground, place: &Place, terms: &Terms) -> Result<Flood
     })
 }
 
-impl Shared<'_> {
-    async fn connection(&self, turn: usize) -> Result<()> {
-        let (mut client, region) = self.ground.client(turn);
-        let mut random = SmallRng::from_rng(&mut rand::rng());
-        while let Some(due) = self.schedule.take(Instant::now()) {
-            if due > Instant::now() {
-                tokio::time::sleep_until(due).await;
-            }
-            let (number, call) = self.ground.draw(&mut random, region)?;
-            let sent = client.send(&call).await;
-            let ended = Instant::now();
-            let sort = self.ground.note(number, &client, &sent)?;
-            self.tally.borrow_mut().note(due, ended, &sort);
-            let mut refused = self.refused.borrow_mut();
-            if sort == Sort::Refused && refused.len() < REFUSED_KEPT {
-                refused.push(number);
-            }
+struct Sent {
+    never_sent: u64,
+    connections: usize,
+}
+
+/// Sends each request when it is due, whatever became of the others, and waits for all answers.
+async fn send_all(shared: &Rc<Shared>, terms: &Terms) -> Result<Sent> {
+    let schedule = Schedule::open(terms.start, terms.end(), terms.per_second);
+    let (mut requests, mut connections, mut never_sent) = (JoinSet::new(), 0, 0);
+    while let Some(due) = schedule.take(Instant::now()) {
+        match due > Instant::now() {
+            true => tokio::time::sleep_until(due).await,
+            // Answers are read meanwhile.
+            false => tokio::task::yield_now().await,
         }
+        while let Some(ended) = requests.try_join_next() {
+            ended??;
+        }
+        let free = shared.free.borrow_mut().pop();
+        let connection = match free {
+            Some(connection) => connection,
+            None if connections < terms.connections => {
+                connections += 1;
+                shared.connection(connections)
+            }
+            None => {
+                never_sent += 1;
+                continue;
+            }
+        };
+        requests.spawn_local(shared.clone().request(connection, due));
+    }
+    while let Some(ended) = requests.join_next().await {
+        ended??;
+    }
+    Ok(Sent { never_sent: never_sent + schedule.missed(terms.end()), connections })
+}
+
+impl Shared {
+    fn connection(&self, turn: usize) -> Connection {
+        let (client, region) = self.ground.client(turn);
+        Connection { client, region, random: SmallRng::from_rng(&mut rand::rng()) }
+    }
+
+    async fn request(self: Rc<Self>, mut connection: Connection, due: Instant) -> Result<()> {
+        let (number, call) = self.ground.draw(&mut connection.random, connection.region)?;
+        let sent = connection.client.send(&call).await;
+        let ended = Instant::now();
+        let sort = self.ground.note(number, &connection.client, &sent)?;
+        self.tally.borrow_mut().note(due, ended, &sort);
+        let mut refused = self.refused.borrow_mut();
+        if sort == Sort::Refused && refused.len() < REFUSED_KEPT {
+            refused.push(number);
+        }
+        self.free.borrow_mut().push(connection);
         Ok(())
     }
 }

@@ -2,13 +2,13 @@
 
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
-use local_cluster::{Cluster, ClusterSpec, Event};
+use local_cluster::{Cluster, ClusterSpec, Event, Role};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 
 use super::cores::{self, Cores};
 use super::ground::Ground;
-use super::{OverloadOptions, PATIENCE, manner};
+use super::{OverloadOptions, PATIENCE, RoutersOn, manner};
 use crate::bench::cpu::{CpuTimes, Probe};
 use crate::mix::{Mix, Shares};
 use crate::opening::{self, Wanted};
@@ -18,8 +18,6 @@ use crate::target::Target;
 /// What every account starts with, far more than it can lose.
 const BALANCE: i64 = 100_000;
 const ACCOUNTS_OF_USER: usize = 10;
-/// Shards of a scratch cluster.
-const SHARDS: u16 = 2;
 
 /// A wallet with accounts in it.
 pub struct Place {
@@ -27,6 +25,7 @@ pub struct Place {
     visitors: Visitors,
     probe: Probe,
     cores: Option<Cores>,
+    routers_on: RoutersOn,
     routers: usize,
     shards: usize,
 }
@@ -42,6 +41,8 @@ pub struct Description {
     pub shards: usize,
     /// Which cores this program and the wallet were kept on.
     pub cores: Option<Cores>,
+    /// On which of them the routers were.
+    pub routers_on: RoutersOn,
 }
 
 impl Place {
@@ -67,11 +68,15 @@ impl Place {
         let cross_shard = if population.shards.len() > 1 { options.cross_shard } else { 0.0 };
         let mix = Mix::new(Shares { reads: 0.0, cross_shard, cross_region: None, doomed: 0.01 }, &population)?;
         let (probe, cores) = match &cluster {
-            Some(cluster) => (crate::bench::probe(cluster)?, cores::part(&pids(cluster)?)?),
+            Some(cluster) => {
+                let (beside, others) = pids(cluster, options.routers_on)?;
+                (crate::bench::probe(cluster)?, cores::part(&beside, &others)?)
+            }
             None => (Probe::default(), None),
         };
         let (routers, shards) = (target.routers.len(), population.shards.len());
-        Ok((Self { cluster, visitors, probe, cores, routers, shards }, Ground::new(population, mix, run)))
+        let routers_on = options.routers_on;
+        Ok((Self { cluster, visitors, probe, cores, routers_on, routers, shards }, Ground::new(population, mix, run)))
     }
 
     /// The CPU time that each part of an own wallet has used so far.
@@ -92,8 +97,8 @@ impl Place {
 
     /// For the report.
     pub fn describe(&self) -> Description {
-        let (routers, shards) = (self.routers, self.shards);
-        Description { own: self.cluster.is_some(), routers, shards, cores: self.cores.clone() }
+        let Self { routers_on, routers, shards, .. } = *self;
+        Description { own: self.cluster.is_some(), routers, shards, cores: self.cores.clone(), routers_on }
     }
 
     /// Ends the sessions, and an own wallet with all that is in it.
@@ -112,20 +117,23 @@ async fn find(options: &OverloadOptions, line: &ProgressBar) -> Result<(Option<C
     if !options.routers.is_empty() {
         return Ok((None, Target::new(&options.routers, options.redis.clone()).await?));
     }
-    let spec = ClusterSpec {
-        regions: vec!["sg".to_owned()],
-        shards_per_region: SHARDS,
-        seed: false,
-        ..ClusterSpec::scratch()
-    };
+    let spec = ClusterSpec { seed: false, ..ClusterSpec::scratch() };
     let cluster = Cluster::start(spec, &mut |event: Event| line.set_message(event.to_string())).await?;
     let target = Target::of_cluster(&cluster).await?;
     Ok((Some(cluster), target))
 }
 
-fn pids(cluster: &Cluster) -> Result<Vec<u32>> {
-    let processes = cluster.processes();
-    processes.iter().map(|process| process.pid().with_context(|| format!("{} has ended", process.name))).collect()
+/// The processes beside this program, and the others.
+fn pids(cluster: &Cluster, routers_on: RoutersOn) -> Result<(Vec<u32>, Vec<u32>)> {
+    let (mut beside, mut others) = (vec![], vec![]);
+    for process in cluster.processes() {
+        let pid = process.pid().with_context(|| format!("{} has ended", process.name))?;
+        match process.name.role() == Role::Router && routers_on == RoutersOn::CoreOfLoad {
+            true => beside.push(pid),
+            false => others.push(pid),
+        }
+    }
+    Ok((beside, others))
 }
 
 /// Every connection is a file; routers that we start inherit the limit.

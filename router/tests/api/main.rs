@@ -14,6 +14,7 @@ mod headers;
 mod idempotency;
 mod keeper;
 mod outages;
+mod slow_clients;
 mod status_of_accounts;
 mod topology;
 mod transactions;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         headers::facts(&source),
         idempotency::facts(&source),
         outages::facts(),
+        slow_clients::facts(),
         status_of_accounts::facts(&source),
         topology::facts(&source),
         transactions::facts(&source),

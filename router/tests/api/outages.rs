@@ -19,13 +19,13 @@ crate::facts_with_own_cluster![
     stopping_router_finishes_what_is_in_flight,
 ];
 
-struct Own {
+pub(crate) struct Own {
     cluster: Cluster,
-    world: World,
+    pub(crate) world: World,
 }
 
 /// Two regions of one shard each, with these settings of the routers and the shard-nodes.
-async fn start(router_env: &[(&str, &str)], shard_node_env: &[(&str, &str)]) -> Own {
+pub(crate) async fn start(router_env: &[(&str, &str)], shard_node_env: &[(&str, &str)]) -> Own {
     let owned = |env: &[(&str, &str)]| env.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let spec = ClusterSpec {
         shards_per_region: 1,
@@ -69,7 +69,7 @@ async fn readiness(own: &Own) -> serde_json::Value {
 }
 
 /// Asks until the answer is as wanted: no event tells when a router has noticed.
-async fn until(what: &str, asked: impl AsyncFn() -> bool) {
+pub(crate) async fn until(what: &str, asked: impl AsyncFn() -> bool) {
     let wanted = async {
         while !asked().await {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -219,7 +219,7 @@ async fn repeat_that_waits_in_vain_for_the_first_is_told_so() {
 }
 
 /// A connection that may hold locks, and what drives it.
-async fn superuser(own: &Own, shard: u16) -> (tokio_postgres::Client, tokio::task::JoinHandle<()>) {
+pub(crate) async fn superuser(own: &Own, shard: u16) -> (tokio_postgres::Client, tokio::task::JoinHandle<()>) {
     let url = own.cluster.shard_superuser_url(shard).expect("a shard").replace("dbname=postgres", "dbname=wallet");
     let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("PostgreSQL");
     (client, tokio::spawn(async move { connection.await.expect("a connection that lasts") }))
@@ -270,16 +270,23 @@ const BODY: &str = r#"{"currency": "SGD"}"#;
 
 async fn more_requests_than_can_be_in_flight_are_refused_at_once() {
     let own = start(&[("WALLET_HTTP__IN_FLIGHT_MAX", "1")], &[]).await;
-    let user = own.world.user().await;
-    let unfinished = unfinished_request(&own.world, &user, BODY).await;
-    until("the first is in flight", async || own.world.get("/docs").send().await.status == 503).await;
-    let begun = Instant::now();
-    let refused = own.world.get("/v1/accounts").token(&user).send().await;
-    assert_eq!(refused.problem(503, "overloaded")["retry"], "same_key");
-    assert!(begun.elapsed() < Duration::from_millis(500));
-    let answer = finish(unfinished, BODY).await;
-    assert_eq!(raw_status(&answer).map(|status| status.as_u16()), Some(201), "{answer}");
-    own.world.get("/v1/accounts").token(&user).send().await.expect(200);
+    let world = &own.world;
+    let (from, to) = (world.holder(100).await, world.holder(0).await);
+    let (client, _connection) = superuser(&own, 1).await;
+    let held = format!("BEGIN; SELECT FROM accounts WHERE id = {} FOR UPDATE", from.id);
+    client.batch_execute(&held).await.expect("held");
+    let key = fresh("key");
+    let others = async {
+        until("the first is in flight", async || world.get("/docs").send().await.status == 503).await;
+        let begun = Instant::now();
+        let refused = world.get("/v1/accounts").token(&from.user).send().await;
+        assert_eq!(refused.problem(503, "overloaded")["retry"], "same_key");
+        assert!(begun.elapsed() < Duration::from_millis(500));
+        client.batch_execute("ROLLBACK").await.expect("let go");
+    };
+    let (first, ()) = tokio::join!(send(world, &from, to.id, &key, "wait=0"), others);
+    first.expect(201);
+    world.get("/v1/accounts").token(&from.user).send().await.expect(200);
 }
 
 async fn stopping_router_finishes_what_is_in_flight() {

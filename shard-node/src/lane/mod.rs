@@ -3,6 +3,8 @@
 mod finish;
 mod queue;
 mod run;
+mod wait_bound;
 
 pub use queue::{Lanes, Origin, Refused, Task};
 pub use run::{Lane, LaneSettings};
+pub use wait_bound::{Allowed, WaitBound};

@@ -1,7 +1,8 @@
 //! A lane's life: take what has queued up, decide it, commit it, answer it.
 
 use super::finish::finish;
-use super::queue::{Exit, Origin, Task};
+use super::queue::{Exit, Origin, RETRY_AFTER_MS, Task};
+use super::wait_bound::WaitBound;
 use crate::config::{LanesConfig, SagaConfig};
 use crate::metrics::LaneMetrics;
 use crate::node::Node;
@@ -48,6 +49,7 @@ pub struct Lane {
     node: Arc<Node>,
     settings: LaneSettings,
     exit: Exit,
+    bound: WaitBound,
     metrics: LaneMetrics,
 }
 
@@ -94,7 +96,9 @@ impl Lane {
     /// A lane at the end of its queue.
     pub fn new(node: Arc<Node>, settings: LaneSettings, exit: Exit) -> Lane {
         let metrics = node.metrics.lane(settings.number);
-        Lane { node, settings, exit, metrics }
+        let lanes = &settings.lanes;
+        let bound = WaitBound::new(lanes.wait_max, lanes.batch_max, lanes.queue_max);
+        Lane { node, settings, exit, bound, metrics }
     }
 
     /// Serves until the queue is closed and empty.
@@ -129,9 +133,9 @@ impl Lane {
                 }
                 Err(_) => tracing::warn!(lane = self.settings.number, "no connection in time"),
             }
-            while let Ok(task) = self.exit.queue.try_recv() {
-                task.origin.reply(Answer::Unavailable);
-            }
+            let mut waiting = Vec::new();
+            self.exit.take_more(&mut waiting, usize::MAX);
+            waiting.into_iter().for_each(|task| task.origin.reply(Answer::Unavailable));
             if self.node.shutdown.is_triggered() {
                 return None;
             }
@@ -162,23 +166,20 @@ impl Lane {
     async fn collect(&mut self, previous: usize) -> Option<Batch> {
         let max = self.settings.lanes.batch_max;
         let mut tasks: Vec<Task> = Vec::with_capacity(max.min(64));
-        if self.exit.queue.recv_many(&mut tasks, max).await == 0 {
+        self.exit.take(&mut tasks, max).await;
+        if tasks.is_empty() {
             return None;
         }
         if previous > LINGER_AFTER && tasks.len() < LINGER_BELOW && !self.settings.lanes.linger.is_zero() {
             tokio::time::sleep(self.settings.lanes.linger).await;
-            while tasks.len() < max
-                && let Ok(task) = self.exit.queue.try_recv()
-            {
-                tasks.push(task);
-            }
+            self.exit.take_more(&mut tasks, max);
         }
         let mut batch = Batch { stamped: Vec::with_capacity(tasks.len()), origins: Vec::with_capacity(tasks.len()) };
         for Task { stamped, origin } in tasks {
             self.metrics.queue_wait_seconds.observe(origin.received.elapsed().as_secs_f64());
             // Nobody waits for it any more, and nothing has been decided: it would be work for nobody.
-            if origin.is_expired() {
-                origin.reply(Answer::Overloaded { retry_after_ms: 1_000 });
+            if origin.is_expired() || origin.is_abandoned() {
+                origin.reply(Answer::Overloaded { retry_after_ms: RETRY_AFTER_MS });
                 continue;
             }
             batch.stamped.push(stamped);
@@ -188,10 +189,15 @@ impl Lane {
     }
 
     /// Runs a batch to its end, however often that takes. Gives it back if the connection breaks.
-    async fn process(&self, session: &BatchSession, batch: Batch) -> Option<Batch> {
-        let started = Instant::now();
+    async fn process(&mut self, session: &BatchSession, batch: Batch) -> Option<Batch> {
+        let (started, commands) = (Instant::now(), batch.origins.len());
         let broken = self.decide_and_answer(session, batch).await;
-        self.metrics.busy_us.inc_by(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
+        let took = started.elapsed();
+        self.metrics.busy_us.inc_by(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        if broken.is_none() {
+            self.bound.learn(commands, took);
+            self.exit.allowed.follow(&self.bound);
+        }
         broken
     }
 

@@ -4,7 +4,7 @@ use super::peers::Peers;
 use crate::node::Node;
 use crate::store::{ReadError, reconcile};
 use placement::{RegionCode, ShardId, Slot};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 use wire::answer::Answer;
 use wire::link::CallError;
@@ -14,6 +14,8 @@ use wire::trace::TraceContext;
 
 /// How long an answer may take.
 const PATIENCE_MS: u32 = 5_000;
+/// Pages are asked for with pauses as long as they took, but none longer than this.
+const PAUSE_MAX: Duration = Duration::from_millis(200);
 
 /// Nothing could be compared; the next pass tries again.
 #[derive(Debug, thiserror::Error)]
@@ -44,11 +46,16 @@ pub async fn look_up(
     ids: &[Uuid],
 ) -> Result<Vec<Halves>, Unasked> {
     let mut found = Vec::with_capacity(ids.len());
-    for page in ids.chunks(PAGE_MAX) {
+    for (number, page) in ids.chunks(PAGE_MAX).enumerate() {
+        let began = Instant::now();
         found.extend(match shard == node.shard {
             true => reconcile::look_up(client, page).await?,
             false => look_up_there(node, peers, shard, page).await?,
         });
+        if number > 0 {
+            // Nobody waits for this: whoever does goes first, on this shard and on the other one.
+            tokio::time::sleep(began.elapsed().min(PAUSE_MAX)).await;
+        }
     }
     Ok(found)
 }

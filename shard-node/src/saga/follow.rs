@@ -10,8 +10,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wire::answer::Answer;
 
-/// Another replica may settle the saga, so the database is asked now and then.
+/// Another replica may settle the saga, so the database is asked now and then,
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// a little later each time, so that many who began together do not ask together,
+const LOOK_LATER: f64 = 0.5;
+/// and not where so many wait for a connection already: those may be questions that nobody has asked yet.
+const QUEUE_MAX: usize = 64;
 
 /// Answers once the transfer is terminal, or with its present state when the wait is over. `present`: what is
 /// known of it; `None`: it must be read first.
@@ -38,33 +42,45 @@ async fn watch(
     replayed: bool,
 ) -> Answer {
     let until = origin.received + Duration::from_millis(u64::from(origin.wait_ms));
+    let mut looks = present.is_none();
     loop {
-        if present.is_none() {
-            present = match read(node, id).await {
-                Ok(Some(transfer)) => Some(transfer),
+        if looks {
+            match read(node, id, present.is_some()).await {
+                Ok(Some(transfer)) => present = Some(transfer),
                 Ok(None) => return Answer::NotFound,
+                // It may have gone on meanwhile, as it may right after any answer.
+                Err(_) if present.is_some() => {}
                 Err(answer) => return answer,
-            };
-        }
-        let remaining = until.saturating_duration_since(Instant::now());
-        match present.take() {
-            Some(transfer) if transfer.state.is_terminal() || remaining.is_zero() || node.shutdown.is_triggered() => {
-                return Answer::Transfer { transfer, replayed };
             }
-            Some(_) | None => {}
+        }
+        looks = true;
+        let remaining = until.saturating_duration_since(Instant::now());
+        let is_over = |transfer: &mut Transfer| {
+            transfer.state.is_terminal() || remaining.is_zero() || node.shutdown.is_triggered()
+        };
+        if let Some(transfer) = present.take_if(is_over) {
+            return Answer::Transfer { transfer, replayed };
         }
         tokio::select! {
             told = &mut settled => match told {
                 Ok(transfer) => return Answer::Transfer { transfer, replayed },
                 Err(_) => settled = node.waiters.subscribe(id),
             },
-            () = tokio::time::sleep(remaining.min(LOOK_AGAIN)) => {}
+            () = tokio::time::sleep(remaining.min(look_after())) => {}
             () = node.shutdown.triggered() => {}
         }
     }
 }
 
-async fn read(node: &Arc<Node>, id: TransferId) -> Result<Option<Transfer>, Answer> {
+fn look_after() -> Duration {
+    LOOK_AGAIN.mul_f64(1.0 + LOOK_LATER * rand::random::<f64>())
+}
+
+/// Reads it; `can_wait`: not if many others ask.
+async fn read(node: &Arc<Node>, id: TransferId, can_wait: bool) -> Result<Option<Transfer>, Answer> {
+    if can_wait && node.pool.status().waiting >= QUEUE_MAX {
+        return Err(Answer::Unavailable);
+    }
     let read = async {
         let client = node.pool.get().await?;
         reading::transfer(&client, id, node.shard).await

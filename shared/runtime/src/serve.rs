@@ -4,6 +4,7 @@
 mod activity;
 mod connection;
 mod refuse;
+mod room;
 mod stream;
 
 use std::io;
@@ -22,6 +23,7 @@ use crate::in_flight::InFlight;
 use crate::shutdown::Shutdown;
 use connection::Protocols;
 use refuse::Refusals;
+use room::Room;
 pub use stream::ClientStream;
 
 /// Connections that the kernel holds ready while we are busy.
@@ -70,17 +72,23 @@ pub async fn serve<S, B>(
 {
     let protocols = Arc::new(Protocols::new(config));
     let open = InFlight::new(config.connections_max);
+    let mut room = Room::new(config.connections_max);
     let mut refusals = Refusals::new();
     let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
-            stream = accept(&listener) => match open.enter() {
-                Some(place) => {
-                    let stream = ClientStream::new(stream, place);
-                    let protocols = Arc::clone(&protocols);
-                    tasks.spawn(protocols.serve(stream, service.clone(), shutdown.clone()));
+            stream = accept(&listener) => {
+                room.make(open.count());
+                match open.enter() {
+                    Some(place) => {
+                        let stream = ClientStream::new(stream, place);
+                        let activity = stream.activity();
+                        let protocols = Arc::clone(&protocols);
+                        let task = tasks.spawn(protocols.serve(stream, service.clone(), shutdown.clone()));
+                        room.note(task, &activity);
+                    }
+                    None => refusals.refuse(stream, &mut tasks),
                 }
-                None => refusals.refuse(stream, &mut tasks),
             },
             Some(ended) = tasks.join_next() => log_panic(ended),
             () = shutdown.triggered() => break,
@@ -121,7 +129,8 @@ async fn drain(mut tasks: JoinSet<()>, timeout: Duration) {
 
 /// A defect in one connection's task must not end the others, but must be seen.
 fn log_panic(ended: Result<(), JoinError>) {
-    if let Err(error) = ended.map_err(|error| error.to_string()) {
+    let panicked = ended.err().filter(JoinError::is_panic);
+    if let Some(error) = panicked.map(|error| error.to_string()) {
         tracing::error!(error, "a connection's task broke off");
     }
 }

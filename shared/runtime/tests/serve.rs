@@ -196,8 +196,8 @@ async fn malformed_head_is_answered() {
 #[tokio::test]
 async fn connection_over_the_limit_is_answered_503_and_closed() {
     let server = start(ServeConfig { connections_max: 1, ..config() }, LONG);
-    let mut first = client(server.address, GET).await;
-    read_answer(&mut first).await;
+    let mut first = client(server.address, GET_SLOW).await;
+    server.gate.reached.notified().await;
     let told = until_closed(&mut client(server.address, GET).await).await;
     let (head, body) = told.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{head}");
@@ -210,8 +210,31 @@ async fn connection_over_the_limit_is_answered_503_and_closed() {
     assert_eq!(request_id.get_version_num(), 7);
     assert!(head.contains(&format!("X-Request-Id: {request_id}\r\n")), "{head}");
     assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{head}");
-    first.write_all(GET.as_bytes()).await.unwrap();
+    server.gate.open.notify_one();
     assert!(read_answer(&mut first).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn crowd_of_idle_connections_makes_room_for_newcomers() {
+    let server = start(ServeConfig { connections_max: 32, ..config() }, LONG);
+    let mut busy = client(server.address, GET_SLOW).await;
+    server.gate.reached.notified().await;
+    let mut idle = Vec::new();
+    for number in 0..31 {
+        // Some have said nothing, some a part of something, some have their answer.
+        let said = ["", "GET / HT", GET][number % 3];
+        let mut stream = client(server.address, said).await;
+        if said == GET {
+            read_answer(&mut stream).await;
+        }
+        idle.push(stream);
+    }
+    // Whoever comes then may be refused, until the others have been idle for long enough.
+    while ask(server.address).await.starts_with("HTTP/1.1 503") {}
+    assert_eq!(until_closed(&mut idle[0]).await, "", "the one that had been idle for longest");
+    // One that is owed an answer is not closed, however long it has taken.
+    server.gate.open.notify_one();
+    assert!(read_answer(&mut busy).await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test]

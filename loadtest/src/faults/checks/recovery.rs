@@ -31,6 +31,8 @@ pub fn sagas_closed(scene: &Scene<'_>, findings: &mut Findings) {
 pub struct Recovery {
     /// Of the fault.
     pub class: String,
+    /// The fault in words.
+    pub harm: String,
     /// Whether a PostgreSQL was started again.
     pub is_restart: bool,
     /// The shard, as a place.
@@ -53,7 +55,14 @@ pub fn recoveries(scene: &Scene<'_>) -> Vec<Recovery> {
             // What another fault has held up counts from when that one was over.
             let from = scene.timeline.disturbed_until(place, shard, begin, first.unwrap_or(begin.plus(RESTART_MAX)));
             let took = served.first(shard, from).map(|at| at.since(from));
-            found.push(Recovery { class: struck.class.clone(), is_restart: restarted.is_some(), shard, from, took });
+            found.push(Recovery {
+                class: struck.class.clone(),
+                harm: struck.harm.clone(),
+                is_restart: restarted.is_some(),
+                shard,
+                from,
+                took,
+            });
         }
     }
     found

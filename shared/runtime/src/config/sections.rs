@@ -14,7 +14,7 @@ use super::Fields;
 pub struct ServeConfig {
     /// The address to listen on; port 0 lets the system choose.
     pub bind: SocketAddr,
-    /// Connections open at once; one more is answered 503 and closed.
+    /// Connections open at once; one more is answered 503 and closed. Near to that, idle ones are closed for newcomers.
     pub connections_max: usize,
     /// Requests being answered at once; the service refuses one more (see [`crate::in_flight`]).
     pub in_flight_max: usize,

@@ -115,6 +115,14 @@ impl Activity {
         Some(self.opened + Duration::from_micros(self.since_us.load(Relaxed)) + allowed)
     }
 
+    /// Since when we have been waiting for the client to say or take something; `None` while we owe it an answer.
+    pub(super) fn waiting_since(&self) -> Option<Instant> {
+        if self.in_flight.load(Relaxed) > 0 {
+            return None;
+        }
+        Some(self.opened + Duration::from_micros(self.since_us.load(Relaxed)))
+    }
+
     fn enter(&self, phase: u8) {
         self.phase.store(phase, Relaxed);
         self.since_us.store(self.elapsed_us(), Relaxed);

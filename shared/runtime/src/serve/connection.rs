@@ -51,6 +51,8 @@ impl Protocols {
         let mut http1 = http1::Builder::new();
         http1
             .header_read_timeout(None) // see `Activity`
+            // Answers are short: one copy costs less than a list of parts.
+            .writev(false)
             .max_header_size(config.header_bytes_max)
             // Not `pipeline_flush`: it lifts this bound for answers that the client does not take, and
             // does not send hyper's own answers to malformed heads.

@@ -35,6 +35,11 @@ impl Replier {
         self.send(answer);
     }
 
+    /// Whether the connection of the caller is gone: nobody will hear the answer.
+    pub fn is_gone(&self) -> bool {
+        self.answers.is_closed()
+    }
+
     fn send(&mut self, answer: Answer) {
         if !std::mem::replace(&mut self.done, true) {
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
