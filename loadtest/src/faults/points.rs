@@ -44,6 +44,9 @@ pub struct Point {
     /// Of a bug: what must go on for it to show.
     #[serde(default)]
     pub needs: String,
+    /// Of a bug: the checks that find it, each of them sufficient.
+    #[serde(default)]
+    pub caught_by: Vec<String>,
 }
 
 /// How often which point was hit, and how often each is to be.
