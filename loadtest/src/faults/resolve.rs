@@ -75,14 +75,18 @@ async fn until_decided(world: &World, line: &mut Line, id: RequestId, until: Mom
     Ok(())
 }
 
-/// Looks at a reservation until it has ended, if it is to expire; once, if it lasts.
+/// Looks at a reservation until it has ended, if it is to expire; once, if it lasts. One that was made while its shard's
+/// clock was wrong may do either, so it is looked at until it would be over.
 async fn until_ended(world: &World, line: &mut Line, id: RequestId, until: Moment) -> Result<()> {
-    let lasts = !world.expires_soon(id);
+    let until = match world.expires_soon(id) {
+        true => until,
+        false => world.due(id).unwrap_or_default().min(until),
+    };
     loop {
         let Some(call) = world.look(id, 0)? else { return Ok(()) };
         attempt(world, line, id, How::Looked, &call, None).await;
         let has_ended = world.history.borrow().fate(id).is_final();
-        if has_ended || lasts || world.clock.now() > until {
+        if has_ended || world.clock.now() > until {
             return Ok(());
         }
         tokio::time::sleep(PAUSE).await;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Uri};
 
-use super::clock::Clock;
+use super::clock::{Clock, Moment};
 use super::history::{Doom, History, RequestId, Want};
 use super::timeline::WrongClock;
 use crate::api;
@@ -137,6 +137,11 @@ impl World {
         let history = self.history.borrow();
         let shard = history.get(id).accounts().map(|(debit, _)| self.population.account(debit).shard);
         history.expires_soon(id, shard, &self.clocks.borrow())
+    }
+
+    /// By when a reservation that is to expire within a run has done so, if its shard's clock was right.
+    pub fn due(&self, id: RequestId) -> Option<Moment> {
+        self.history.borrow().due(id)
     }
 
     /// The word that the report counts a request under.

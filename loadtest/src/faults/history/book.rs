@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use super::{Answer, Attempt, Fate, How, ReadCall, Request, RequestId, Settled, Want};
+use crate::faults::clock::Moment;
 use crate::faults::survey::Line;
 use crate::faults::timeline::WrongClock;
 
@@ -39,6 +41,9 @@ pub struct History {
 
 /// Reservations for longer than this are not meant to expire in a run.
 const EXPIRY_SECONDS_MAX: u32 = 3_600;
+
+/// How long after its time a reservation may be given back while all is well.
+const SWEEP_MAX: Duration = Duration::from_secs(2);
 
 impl Folded {
     /// A new account that holds its first deposit, whose entry is still to be checked.
@@ -180,6 +185,16 @@ impl History {
             request.attempts.iter().any(|attempt| attempt.sent <= clock.ended && clock.began <= attempt.answered)
         };
         expires_in_seconds <= EXPIRY_SECONDS_MAX && !wrong.into_iter().any(was_asked)
+    }
+
+    /// By when a reservation that is to expire within a run has done so, if its shard's clock was right.
+    pub fn due(&self, id: RequestId) -> Option<Moment> {
+        let request = self.get(id);
+        let Want::Reserve { expires_in_seconds, .. } = request.want else { return None };
+        let told = request.attempts.iter().filter(|attempt| attempt.how == How::Asked && attempt.answer.decides());
+        let first = told.map(|attempt| attempt.answered).min()?;
+        let length = Duration::from_secs(expires_in_seconds.into()) + SWEEP_MAX;
+        (expires_in_seconds <= EXPIRY_SECONDS_MAX).then(|| first.plus(length))
     }
 
     /// Takes over what a clean check has seen, and folds away what can no longer change.
