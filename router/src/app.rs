@@ -10,6 +10,8 @@ use crate::openapi;
 use crate::rate_limit::RateLimit;
 use crate::route::Routes;
 use crate::session::Sessions;
+use crate::shard_places::ShardPlaces;
+use crate::waiters::Waiters;
 use bytes::Bytes;
 use runtime::in_flight::InFlight;
 use runtime::metrics::Metrics;
@@ -35,6 +37,10 @@ pub struct App {
     pub in_flight: InFlight,
     /// Requests whose body has not come yet.
     pub bodies_awaited: InFlight,
+    /// Calls on their way to each shard.
+    pub shard_places: ShardPlaces,
+    /// Requests that wait because their clients wish it.
+    pub waiters: Waiters,
     /// What is refused because of overload, of a shard or of this router.
     pub doors: Doors,
     /// The idempotency keys of those.
@@ -68,6 +74,8 @@ impl App {
             metrics,
             in_flight: InFlight::new(config.http.in_flight_max),
             bodies_awaited: InFlight::new(config.http.in_flight_max),
+            shard_places: ShardPlaces::new(config.http.in_flight_max),
+            waiters: Waiters::new(config.http.in_flight_max / 4),
             doors: Doors::default(),
             keys_in_flight: KeysInFlight::default(),
             body_bytes_max: config.http.body_bytes_max,

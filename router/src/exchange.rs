@@ -3,9 +3,12 @@
 use crate::app::App;
 use crate::doors::Group;
 use crate::refusal::Refusal;
+use crate::session::Session;
+use crate::waiters::Waiter;
 use http::HeaderMap;
 use placement::{AccountId, RegionCode, ShardId, Slot, Topology};
 use rand::Rng;
+use runtime::in_flight::Place;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -35,6 +38,8 @@ pub struct Exchange<'a> {
     due_ms: AtomicU64,
     /// The first place that was asked, for the log.
     place: OnceLock<(ShardId, Slot)>,
+    /// The place of a request that waits because its client wishes it.
+    waiter: OnceLock<Waiter<'a>>,
 }
 
 /// How long a transfer may stay undecided before it is answered as pending.
@@ -53,7 +58,21 @@ impl<'a> Exchange<'a> {
             started: Instant::now(),
             due_ms: AtomicU64::new(due_ms),
             place: OnceLock::new(),
+            waiter: OnceLock::new(),
         }
+    }
+
+    /// The wait that a client wishes for; `None` where it is longer than usual and too many wait already, so that the
+    /// answer is as without the wish.
+    pub fn granted(&self, caller: &Session, wish: Option<Duration>) -> Option<Duration> {
+        let wish = wish?;
+        (wish <= USUAL_WAIT || self.may_wait(caller)).then_some(wish)
+    }
+
+    /// Whether the request may wait because its client wishes it.
+    pub fn may_wait(&self, caller: &Session) -> bool {
+        let waiter = self.app.waiters.enter(caller.rate_key);
+        waiter.is_some_and(|waiter| self.waiter.set(waiter).is_ok())
     }
 
     /// The client has asked to wait: the answer is due that much later.
@@ -101,7 +120,7 @@ impl<'a> Exchange<'a> {
         let remaining_ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         let context = CallContext { request_id: self.request_id.as_u128(), trace: self.trace, remaining_ms };
         let (name, place) = (operation.name(), operation.place());
-        let group = self.admitted(&operation)?;
+        let (group, _place) = self.admitted(&operation)?;
         let key = match &operation {
             Operation::Command { command, .. } => command.key().map(|key| self.app.keys_in_flight.enter(key.hash)),
             Operation::Read(_) => None,
@@ -128,17 +147,25 @@ impl<'a> Exchange<'a> {
         Ok(routed.answer)
     }
 
-    /// What of the owner's queues the operation goes to, if the owner is known and not overloaded.
-    fn admitted(&self, operation: &Operation) -> Result<Option<Group>, Box<Refusal>> {
-        let Some((region, slot)) = operation.place() else { return Ok(None) };
+    /// What of the owner's queues the operation goes to, if the owner is known and not overloaded, and a place for it.
+    fn admitted(&self, operation: &Operation) -> Result<(Option<Group>, Option<Place>), Box<Refusal>> {
+        let Some((region, slot)) = operation.place() else { return Ok((None, None)) };
         let owner = self.app.directory.view().ownership.owner(region, slot);
         let is_read = matches!(operation, Operation::Read(_));
-        let Some(group) = owner.map(|(shard, _)| Group::new(shard, slot, is_read)) else { return Ok(None) };
-        if self.app.doors.second(group, rand::random()) {
-            return Ok(Some(group));
+        let Some((shard, _)) = owner else { return Ok((None, None)) };
+        let group = Group::new(shard, slot, is_read);
+        if !self.app.doors.second(group, rand::random()) {
+            self.app.metrics.refused_at_door();
+            return Err(Refusal::new(ErrorCode::Overloaded));
         }
-        self.app.metrics.refused_at_door();
-        Err(Refusal::new(ErrorCode::Overloaded))
+        let Some(place) = self.app.shard_places.enter(shard) else {
+            self.app.metrics.refused_for_shard();
+            return Err(Refusal::with_detail(
+                ErrorCode::Overloaded,
+                "too many requests wait for that shard; nothing was done",
+            ));
+        };
+        Ok((Some(group), Some(place)))
     }
 
     /// What is known of the regions.

@@ -30,8 +30,10 @@ pub mod refusal;
 pub mod reply;
 pub mod route;
 pub mod session;
+pub mod shard_places;
 pub mod spec;
 pub mod valve;
+pub mod waiters;
 pub mod watch;
 
 use crate::app::App;

@@ -31,6 +31,7 @@ pub struct RouterMetrics {
     refused_in_flight: IntCounter,
     refused_body: IntCounter,
     refused_at_door: IntCounter,
+    refused_for_shard: IntCounter,
     /// How sessions were found.
     pub session_cache: SessionCacheMetrics,
     /// The version of the topology.
@@ -123,6 +124,7 @@ impl RouterMetrics {
             refused_in_flight: overloaded.with_label_values(&["router_in_flight"]),
             refused_body: overloaded.with_label_values(&["router_bodies"]),
             refused_at_door: overloaded.with_label_values(&["router_door"]),
+            refused_for_shard: overloaded.with_label_values(&["router_shard"]),
             session_cache: SessionCacheMetrics {
                 hit: sessions.with_label_values(&["hit"]),
                 miss: sessions.with_label_values(&["miss"]),
@@ -177,6 +179,11 @@ impl RouterMetrics {
     /// A request was refused because the bodies of too many have not come yet.
     pub fn refused_body(&self) {
         self.refused_body.inc();
+    }
+
+    /// A request was refused because too many wait for its shard.
+    pub fn refused_for_shard(&self) {
+        self.refused_for_shard.inc();
     }
 
     /// A request was refused because its shard, or the router itself, is overloaded.

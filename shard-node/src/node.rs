@@ -57,6 +57,9 @@ const DELIVERIES_MAX: usize = 4_096;
 /// Reads at work at once, beyond those of single accounts, which are batched.
 const READS_MAX: usize = 256;
 
+/// What is said where too many reads are at work.
+pub const TOO_MANY_READS: Answer = Answer::Overloaded { retry_after_ms: 1_000 };
+
 impl Node {
     /// Puts the parts together.
     pub fn new(
@@ -118,6 +121,12 @@ impl Node {
         let mut deliveries = self.deliveries.lock().unwrap_or_else(PoisonError::into_inner);
         let places = deliveries.entry(region).or_insert_with(|| Arc::new(Semaphore::new(DELIVERIES_MAX)));
         places.clone().try_acquire_owned().ok()
+    }
+
+    /// A place for one read at work; `None`: the answer is [`TOO_MANY_READS`].
+    pub fn read_place(&self) -> Option<OwnedSemaphorePermit> {
+        let place = self.reads.clone().try_acquire_owned();
+        place.inspect_err(|_| self.metrics.overloaded.with_label_values(&["reads"]).inc()).ok()
     }
 
     /// Keeps what went wrong with a message, for the outbox to note.

@@ -1,7 +1,7 @@
 //! Questions: single accounts in batches, everything else one by one through the pool.
 
 use crate::lane::{Allowed, Origin, WaitBound};
-use crate::node::Node;
+use crate::node::{Node, TOO_MANY_READS};
 use crate::store::{ReadError, entries, from_micros, reading, to_micros};
 use ledger::{Account, AccountStatus, UserId};
 use placement::AccountId;
@@ -181,10 +181,7 @@ fn may_see(account: &Account, caller: &Option<UserId>) -> bool {
 
 /// Answers any other question in the background.
 pub fn answer(node: &Arc<Node>, read: Read, wait_over: Duration, replier: Replier) {
-    let Ok(place) = node.reads.clone().try_acquire_owned() else {
-        node.metrics.overloaded.with_label_values(&["reads"]).inc();
-        return replier.reply(Answer::Overloaded { retry_after_ms: 1_000 });
-    };
+    let Some(place) = node.read_place() else { return replier.reply(TOO_MANY_READS) };
     let node = node.clone();
     tokio::spawn(async move {
         let _place = place;
@@ -263,8 +260,10 @@ async fn history(client: &deadpool_postgres::Client, query: EntriesQuery) -> Res
 
 /// Answers with the account that a key made before.
 pub fn replayed_account(node: &Arc<Node>, origin: Origin, id: AccountId, replayed: bool) {
+    let Some(place) = node.read_place() else { return origin.reply(TOO_MANY_READS) };
     let node = node.clone();
     tokio::spawn(async move {
+        let _place = place;
         let read = async {
             let client = node.pool.get().await?;
             reading::account(&client, id).await

@@ -46,12 +46,10 @@ pub async fn keep_partitions(node: Arc<Node>) {
 
 /// Old idempotency keys, a batch at a time.
 pub async fn prune_keys(node: Arc<Node>, retention: Duration) {
-    let retention = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
     while !node.shutdown.is_triggered() {
-        let before = ledger::Timestamp(to_micros(jiff::Timestamp::now()).0.saturating_sub(retention));
         let pruned = async {
             let mut client = node.pool.get().await?;
-            maintenance::prune_keys(&mut client, before).await
+            maintenance::prune_keys(&mut client, retention).await
         };
         match pruned.await {
             Ok((pruned, true)) => {
@@ -99,10 +97,12 @@ fn set_standing(node: &Node) {
 async fn set_sums(node: &Node) -> Result<(), ReadError> {
     let client = node.pool.get().await?;
     let now = to_micros(jiff::Timestamp::now());
+    let topology = &node.standing.load().topology;
+    let open = sums::open_sagas(&client).await?;
+    // Only now: what was shown last stays while the database cannot be asked.
     node.metrics.saga_open.reset();
     node.metrics.saga_oldest_seconds.reset();
-    let topology = &node.standing.load().topology;
-    for sums in sums::open_sagas(&client).await? {
+    for sums in open {
         let region = topology.regions.iter().find(|region| i32::from(region.code.get()) == sums.region);
         let peer = [region.map_or("unknown", |region| region.name.as_str())];
         let age_seconds = (now.0 - sums.oldest.0).max(0) as f64 / 1e6;

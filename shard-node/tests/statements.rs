@@ -1,8 +1,10 @@
 //! Every statement of the service against the migrated schema, and against a million rows.
 
 use local_cluster::{Cluster, ClusterSpec, Parts};
+use placement::ShardId;
 use serde_json::Value;
 use shard_node::store::{self, STATEMENTS, partitions};
+use std::time::Duration;
 use tokio_postgres::Client;
 
 /// Tables that stay small by nature, and are read whole where that is the question.
@@ -197,10 +199,43 @@ async fn a_key_is_forgotten_only_once_its_transfer_has_long_been_decided() -> an
         .await?;
     let connect = database.cluster.shard_postgres_url(1)?.parse()?;
     let pool = store::pool(&shard_node::config::PostgresConfig { connect, pool_size: 1 })?;
-    let before = ledger::Timestamp(store::to_micros(jiff::Timestamp::now()).0 - 35 * 86_400_000_000);
-    let (pruned, more) = store::maintenance::prune_keys(&mut pool.get().await?, before).await?;
+    let retention = Duration::from_secs(35 * 86_400);
+    let (pruned, more) = store::maintenance::prune_keys(&mut pool.get().await?, retention).await?;
     assert_eq!((pruned, more), (2, false));
     let left = database.client.query("SELECT slot FROM idempotency ORDER BY slot", &[]).await?;
     assert_eq!(left.iter().map(|row| row.get(0)).collect::<Vec<i16>>(), [1, 2, 5]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn message_that_a_wrong_clock_has_put_off_is_due() -> anyhow::Result<()> {
+    let database = migrated().await?;
+    let month = placement::TransferId::lower_bound(now_ms()).to_string();
+    let id = |last: u32| format!("{}-8041-8000-{last:012}", &month[..13]);
+    // Due a second ago; after a usual pause; an hour from now, as a server said whose clock was an hour ahead.
+    for (number, seconds) in [(1, -1), (2, 8), (3, 3_600)] {
+        let id = id(number);
+        let inserted = format!(
+            "BEGIN; SELECT set_config('wallet.fence', 'held', true);
+             INSERT INTO reservations VALUES
+             ('{id}', 0, 1, 140737488420864, 'x', 281474976841728, 1, 'SGD', NULL, NULL, now(), now() + interval '1 day');
+             INSERT INTO outbox (transfer_id, slot, next_attempt_at, trace_id, parent_id)
+             VALUES ('{id}', 0, now() + interval '{seconds} s', gen_random_uuid(), 1);
+             COMMIT"
+        );
+        database.client.batch_execute(&inserted).await?;
+    }
+    let connect = database.cluster.shard_postgres_url(1)?.parse()?;
+    let pool = store::pool(&shard_node::config::PostgresConfig { connect, pool_size: 1 })?;
+    let config = shard_node::config::SagaConfig {
+        lease: Duration::from_secs(3),
+        retry_min: Duration::from_millis(200),
+        retry_max: Duration::from_secs(10),
+        void_after: Duration::from_secs(3_600),
+    };
+    let due = store::outbox::claim(&mut pool.get().await?, 10, ShardId::try_from(1)?, &config).await?;
+    let mut claimed: Vec<String> = due.iter().map(|due| due.reservation.credit.transfer_id.to_string()).collect();
+    claimed.sort();
+    assert_eq!(claimed, [id(1), id(3)]);
     Ok(())
 }

@@ -20,6 +20,7 @@ mod strike;
 mod suite;
 mod survey;
 mod timeline;
+mod told;
 mod workload;
 mod world;
 
@@ -54,5 +55,9 @@ pub async fn faults(options: FaultsOptions) -> Result<Outcome> {
         let json = serde_json::to_vec_pretty(&report)?;
         std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(if report.breaches.is_empty() { Outcome::Fine } else { Outcome::Breach })
+    Ok(match (report.breaches.is_empty(), &report.missed) {
+        (false, _) => Outcome::Breach,
+        (true, Some(_)) => Outcome::Failed,
+        (true, None) => Outcome::Fine,
+    })
 }

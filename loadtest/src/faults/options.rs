@@ -32,9 +32,10 @@ pub struct FaultsOptions {
     #[arg(long, value_name = "CLASS", value_delimiter = ',')]
     pub only: Vec<String>,
 
-    /// Then, on a cluster of test programs, let processes die at each crash point this many times
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub crash_hits: u64,
+    /// Then, on a cluster of test programs, let processes die at each crash point this many times [default: 100 after 30
+    /// minutes or more, otherwise 10]
+    #[arg(long, value_name = "N")]
+    pub crash_hits: Option<u64>,
 
     /// Plant known bugs in test programs instead, one after the other, and look whether each is caught within 10 minutes
     #[arg(long, conflicts_with_all = ["rounds", "plant"])]
@@ -79,13 +80,18 @@ impl FaultsOptions {
         Ok(wanted)
     }
 
+    /// How many times a process is to die at each crash point.
+    pub fn crash_hits(&self) -> u64 {
+        self.crash_hits.unwrap_or(if self.minutes >= 30.0 { 100 } else { 10 })
+    }
+
     /// The command that repeats a run with this seed.
     pub fn repeat(&self, seed: u64) -> String {
         let mut command = format!("cargo run --release -p loadtest -- faults --minutes {} --seed {seed}", self.minutes);
         if let Some(rounds) = self.rounds {
             command += &format!(" --rounds {rounds}");
         }
-        command += &format!(" --clients {} --crash-hits {}", self.clients, self.crash_hits);
+        command += &format!(" --clients {} --crash-hits {}", self.clients, self.crash_hits());
         if !self.only.is_empty() {
             command += &format!(" --only {}", self.only.join(","));
         }

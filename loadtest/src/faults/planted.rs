@@ -76,7 +76,7 @@ async fn all() -> Result<Vec<Point>> {
 }
 
 async fn plant(options: &FaultsOptions, seed: u64, bug: &Point, is_interrupted: &Cell<bool>) -> Result<Caught> {
-    let options = FaultsOptions { minutes: MINUTES_MAX, crash_hits: 0, ..options.clone() };
+    let options = FaultsOptions { minutes: MINUTES_MAX, crash_hits: Some(0), ..options.clone() };
     let began = Instant::now();
     let report = suite::run_planted(&options, seed, &bug.name, is_interrupted).await?;
     let mut by: Vec<String> = vec![];

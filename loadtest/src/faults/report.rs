@@ -12,6 +12,7 @@ use super::checks::{Breach, Findings, Recovery};
 use super::clock::Moment;
 use super::history::History;
 use super::timeline::Timeline;
+use super::told::Told;
 
 /// All of it; also the JSON of `--report`.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -48,6 +49,8 @@ pub struct Report {
     pub worst_stall_ms: u64,
     /// From the heal to the end of the last saga, in milliseconds.
     pub worst_saga_ms: u64,
+    /// What was to be done and was not.
+    pub missed: Option<String>,
     /// What the reader must know.
     pub notes: Vec<String>,
     /// What is wrong, first the one whose story is told.
@@ -139,6 +142,14 @@ impl Report {
         }
     }
 
+    /// Takes in what the processes have told; what is wrong.
+    pub fn add_told(&mut self, told: Told) -> Vec<Breach> {
+        for (check, made) in told.looked_at {
+            *self.checks.entry(check).or_default() += made;
+        }
+        told.breaches
+    }
+
     /// Takes in what the clients of the present cluster did.
     pub fn count(&mut self, history: &History) {
         let Counts { mut calls, mut unknowns, requests, acknowledged } = self.before.clone();
@@ -212,6 +223,9 @@ impl Report {
         writeln!(text, "       {} ms for an answer of a living router,", self.worst_answer_ms)?;
         writeln!(text, "       {} ms from the heal to the end of the last saga", self.worst_saga_ms)?;
         writeln!(text, "       {} ms that the suite itself stood still", self.worst_stall_ms)?;
+        if let Some(missed) = &self.missed {
+            writeln!(text, "MISSED: {missed}")?;
+        }
         for note in &self.notes {
             writeln!(text, "note: {note}")?;
         }

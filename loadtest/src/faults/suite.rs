@@ -23,6 +23,7 @@ use super::story;
 use super::strike;
 use super::survey::{self, Databases, ShardUrl, Survey};
 use super::timeline::Timeline;
+use super::told;
 use super::workload::{Mix, Worker};
 use super::world::{World, routers};
 use crate::fleet::Manner;
@@ -88,7 +89,7 @@ pub async fn run(options: &FaultsOptions, seed: u64, is_interrupted: &Cell<bool>
         cluster.stop().await?;
         ran?;
     }
-    if options.crash_hits > 0 && report.breaches.is_empty() && !is_interrupted.get() {
+    if options.crash_hits() > 0 && report.breaches.is_empty() && !is_interrupted.get() {
         report.next_cluster();
         show.say("starting a cluster of test programs");
         let cluster = start(Cluster::Planted).await?;
@@ -187,14 +188,14 @@ impl<'a> Suite<'a> {
 
     /// Rounds of crash points until each was hit often enough, or something is wrong.
     async fn points(mut self, is_interrupted: &Cell<bool>) -> Result<()> {
-        let goal = self.options.crash_hits;
+        let goal = self.options.crash_hits();
         let points = Points::of(self.cluster, goal).await?;
         let patience = POINTS_MIN.max(POINTS_PER_HIT * u32::try_from(goal).unwrap_or(u32::MAX));
         let begin = self.world.clock.now();
         let mut is_clean = true;
         while is_clean && !is_interrupted.get() && !points.is_done() {
             if self.world.clock.now().since(begin) >= patience {
-                self.report.notes.push(format!("not every crash point was hit {goal} times"));
+                self.report.missed = Some(format!("not every crash point was hit {goal} times"));
                 break;
             }
             let seed = self.random.random();
@@ -212,6 +213,11 @@ impl<'a> Suite<'a> {
     async fn close(mut self, begin: Moment, is_clean: bool) -> Result<()> {
         if is_clean && self.report.rounds > 0 {
             self.whole_histories().await?;
+            self.show.now(&self.world, "reading the streams of events");
+            let breaches = self.report.add_told(told::by_events(self.cluster).await?);
+            if !breaches.is_empty() {
+                self.breached(&breaches, &Timeline::default()).await?;
+            }
         }
         self.report.seconds += self.world.clock.now().since(begin).as_secs();
         self.report.count(&self.world.history.borrow());
@@ -233,11 +239,15 @@ impl<'a> Suite<'a> {
             Healed::At(healed) => self.survey(healed).await,
             Healed::Never(why) => Err(anyhow::anyhow!(why)),
         };
-        let (breaches, survey) = match surveyed {
+        let (mut breaches, survey) = match surveyed {
             Ok(survey) => (self.check(&survey, &timeline), Some(survey)),
             // All harm is undone, so it is the wallet that does not serve.
             Err(error) => (vec![not_well(&error)], None),
         };
+        breaches.extend(match told::by_processes(cluster).await {
+            Ok(told) => self.report.add_told(told),
+            Err(error) => vec![not_well(&error)],
+        });
         if !breaches.is_empty() {
             self.breached(&breaches, &timeline).await?;
             return Ok(false);

@@ -85,6 +85,8 @@ pub(super) struct Marks {
     /// What goes on until the heal.
     pub(super) ongoing: Mutex<JoinSet<()>>,
     pub(super) notes: Mutex<Vec<String>>,
+    /// Programs of the wallet that ended by themselves.
+    pub(super) deaths: Mutex<Vec<String>>,
 }
 
 impl HarmedCluster {
@@ -165,6 +167,11 @@ impl HarmedCluster {
     /// What cannot be done on this machine, or happened unasked, in sentences for the report.
     pub fn notes(&self) -> Vec<String> {
         locked(&self.marks.notes).clone()
+    }
+
+    /// Which of the wallet's own programs were found to have ended by themselves since the last time, in sentences.
+    pub fn take_deaths(&self) -> Vec<String> {
+        std::mem::take(&mut *locked(&self.marks.deaths))
     }
 
     /// How many messages, since the start, the proxies cut, doubled, replayed, dropped or delayed; those that a partition

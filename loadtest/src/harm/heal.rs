@@ -49,8 +49,11 @@ impl HarmedCluster {
         if self.cluster.process(name)?.is_alive() || self.is_deposed(name)? {
             return Ok(());
         }
-        if !is_excused {
-            self.marks.note(format!("{name} had ended by itself and was started again"));
+        let death = format!("{name} had ended by itself and was started again");
+        match name.role() {
+            Role::Router | Role::ShardNode => locked(&self.marks.deaths).push(death),
+            _ if is_excused => {}
+            _ => self.marks.note(death),
         }
         self.cluster.launch(name).await
     }

@@ -72,7 +72,7 @@ pub async fn run(exchange: &Exchange<'_>, asked: &Asked<'_>) -> Outcome {
     let transfer_id = transfer_in_path(exchange, asked.id)?;
     let fingerprint = Fingerprint::of("commit_transfer").text(&transfer_id.to_string()).optional_number(amount);
     let key = asked.claim(|key, caller| key.claim(caller, fingerprint))?;
-    let preferred = prefer::wait(asked.headers);
+    let preferred = exchange.granted(&asked.caller, prefer::wait(asked.headers));
     let wait_ms = exchange.wait_for_decision(preferred);
     let caller = asked.caller.user_id.clone();
     let commit = CommitTransfer { key, caller, transfer_id, amount: amount.map(Amount) };

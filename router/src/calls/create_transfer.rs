@@ -82,7 +82,7 @@ pub async fn run(exchange: &Exchange<'_>, asked: &Asked<'_>) -> Outcome {
     let caller = asked.caller.user_id.clone();
     let key = asked.claim(|key, caller| key.claim(caller, fingerprint(&request)))?;
     let credit = credit_target::find(exchange, &caller, debit_account_id, credit).await?;
-    let preferred = prefer::wait(asked.headers);
+    let preferred = exchange.granted(&asked.caller, prefer::wait(asked.headers));
     let wait_ms = exchange.wait_for_decision(preferred);
     let transfer = TransferCommand {
         key,

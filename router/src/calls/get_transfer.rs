@@ -20,7 +20,8 @@ pub const SPEC: Spec = Spec {
     path: "/v1/transfers/{id}",
     query: &[Parameter {
         name: "wait_seconds",
-        description: "Wait so long for a terminal state; 0 if absent.",
+        description: "Wait so long for a terminal state; 0 if absent. Where too many wait already, the answer comes at \
+                      once.",
         values: Values::Number(0, WAIT_SECONDS_MAX),
     }],
     summary: "Read a transfer",
@@ -53,7 +54,7 @@ pub async fn run(exchange: &Exchange<'_>, asked: &Asked<'_>) -> Outcome {
         return Err(Refusal::not_found());
     }
     // Only now: a wait would tell strangers that there is something to wait for.
-    if wait_seconds > 0 && !transfer.state.is_terminal() {
+    if wait_seconds > 0 && !transfer.state.is_terminal() && exchange.may_wait(&asked.caller) {
         let wait = Duration::from_secs(wait_seconds.into());
         exchange.wait_longer(wait);
         transfer = read(exchange, id, wait).await?;

@@ -2,7 +2,7 @@
 
 use super::clearing;
 use super::peers::Peers;
-use crate::node::Node;
+use crate::node::{Node, TOO_MANY_READS};
 use crate::store::reconcile::{self, Wanted};
 use crate::store::{ReadError, Unreadable};
 use ledger::Timestamp;
@@ -17,9 +17,7 @@ use wire::pairing::PAGE_MAX;
 
 /// Answers in the background.
 pub fn answer(node: &Arc<Node>, read: Read, wait_over: Duration, replier: Replier) {
-    let Ok(place) = node.reads.clone().try_acquire_owned() else {
-        return replier.reply(Answer::Overloaded { retry_after_ms: 1_000 });
-    };
+    let Some(place) = node.read_place() else { return replier.reply(TOO_MANY_READS) };
     let node = node.clone();
     tokio::spawn(async move {
         let _place = place;

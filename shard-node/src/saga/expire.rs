@@ -6,8 +6,10 @@ use crate::node::Node;
 use crate::serve::until;
 use crate::store::{ReadError, expiry};
 use ledger::{Command, ExpireTransfer};
+use placement::TransferId;
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wire::operation::CallContext;
 use wire::trace::TraceContext;
 
@@ -17,27 +19,34 @@ const DUE_MAX: i64 = 1_024;
 /// Longer than a lane takes for what waits before it; the next sweep finds what was left.
 const PATIENCE_MS: u32 = 10_000;
 
+/// What a sweep has brought into a lane is left to it for so long.
+const LEFT_TO_LANE: Duration = Duration::from_secs(2);
+
 /// Sweeps until the node stops. Replicas may do so at the same time: the first to change the row wins.
 pub async fn expire(node: Arc<Node>) {
+    let mut left_to_lanes = HashMap::new();
     while !node.shutdown.is_triggered() {
-        if let Err(error) = expire_once(&node).await {
+        if let Err(error) = expire_once(&node, &mut left_to_lanes).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "expired reservations were not read");
         }
         until(&node.shutdown, EVERY).await;
     }
 }
 
-async fn expire_once(node: &Arc<Node>) -> Result<(), ReadError> {
+async fn expire_once(node: &Arc<Node>, left_to_lanes: &mut HashMap<TransferId, Instant>) -> Result<(), ReadError> {
     let due = {
         let client = node.outbox_pool.get().await?;
         expiry::due(&client, DUE_MAX).await?
     };
     node.metrics.reservation_expiry_lag_seconds.set(due.lag.as_secs_f64());
     runtime::crash!("crash::expiry_found", if !due.reservations.is_empty());
+    let now = Instant::now();
+    left_to_lanes.retain(|_, since| now - *since < LEFT_TO_LANE);
     for expired in due.reservations {
+        let id = expired.transfer_id;
         // A lane that cannot take it now leaves it to the next sweep.
-        if node.lanes.submit(task(expired)).is_err() {
-            break;
+        if !left_to_lanes.contains_key(&id) && node.lanes.submit(task(expired)).is_ok() {
+            left_to_lanes.insert(id, now);
         }
     }
     Ok(())

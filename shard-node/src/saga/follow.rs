@@ -1,7 +1,7 @@
 //! Answering with a transfer that may still be open: wait for its end, but not for longer than was asked.
 
 use crate::lane::Origin;
-use crate::node::Node;
+use crate::node::{Node, TOO_MANY_READS};
 use crate::store::reading;
 use ledger::Transfer;
 use placement::TransferId;
@@ -15,7 +15,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// a little later each time, so that many who began together do not ask together,
 const LOOK_LATER: f64 = 0.5;
 /// and not where so many wait for a connection already: those may be questions that nobody has asked yet.
-const QUEUE_MAX: usize = 64;
+const LOOKS_WAITING_MAX: usize = 64;
 
 /// Answers once the transfer is terminal, or with its present state when the wait is over. `present`: what is
 /// known of it; `None`: it must be read first.
@@ -78,7 +78,8 @@ fn look_after() -> Duration {
 
 /// Reads it; `can_wait`: not if many others ask.
 async fn read(node: &Arc<Node>, id: TransferId, can_wait: bool) -> Result<Option<Transfer>, Answer> {
-    if can_wait && node.pool.status().waiting >= QUEUE_MAX {
+    let Some(_place) = node.read_place() else { return Err(TOO_MANY_READS) };
+    if can_wait && node.pool.status().waiting >= LOOKS_WAITING_MAX {
         return Err(Answer::Unavailable);
     }
     let read = async {

@@ -1,7 +1,7 @@
 //! Answers about two-step transfers that a batch could not give: they lie in the rows of terminal transfers.
 
 use crate::lane::Origin;
-use crate::node::Node;
+use crate::node::{Node, TOO_MANY_READS};
 use crate::store::reading;
 use ledger::{Command, Rejection, Transfer, TransferState, UserId};
 use placement::TransferId;
@@ -40,8 +40,10 @@ fn answer_from_row(
     id: TransferId,
     answer: impl FnOnce(Transfer) -> Answer + Send + 'static,
 ) {
+    let Some(place) = node.read_place() else { return origin.reply(TOO_MANY_READS) };
     let node = node.clone();
     tokio::spawn(async move {
+        let _place = place;
         let read = async {
             let client = node.pool.get().await?;
             reading::transfer(&client, id, node.shard).await

@@ -26,12 +26,18 @@ pub async fn due(client: &deadpool_postgres::Client, count: i64) -> Result<Due, 
     let statement = client.prepare_cached(statement).await?;
     let rows = client.query(&statement, &[&count]).await?;
     let lag = rows.first().map_or(0.0, |row| row.get::<_, f64>(2));
-    let reservations = rows.iter().map(|row| {
-        Ok(ExpireTransfer {
+    let read = |row: &tokio_postgres::Row| {
+        Ok::<_, super::Unreadable>(ExpireTransfer {
             transfer_id: load::transfer_id(row.get(0))?,
             debit_account_id: load::account_id(row.get(1))?,
         })
-    });
-    let reservations = reservations.collect::<Result<_, super::Unreadable>>()?;
+    };
+    // One that cannot be read must not keep the others from expiring.
+    let readable = rows.iter().map(read).filter_map(|row| row.inspect_err(complain).ok());
+    let reservations = readable.collect();
     Ok(Due { reservations, lag: Duration::try_from_secs_f64(lag).unwrap_or_default() })
+}
+
+fn complain(error: &super::Unreadable) {
+    tracing::error!(error = error as &dyn std::error::Error, "a reservation that is due cannot be read");
 }

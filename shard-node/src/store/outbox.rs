@@ -13,10 +13,15 @@ use uuid::Uuid;
 use wire::trace::TraceContext;
 
 /// Takes what is due, and puts its next attempt off by a pause that doubles, with jitter, so that peers that
-/// come back are not met by everything at once. Several nodes may claim at the same time.
-pub(super) const CLAIM: &str = "WITH due AS ( \
+/// come back are not met by everything at once. Several nodes may claim at the same time. What would be due later than
+/// any pause is long was put off by a clock that was wrong, and is due as well.
+pub(super) const CLAIM: &str = "WITH in_time AS ( \
          SELECT transfer_id FROM outbox WHERE next_attempt_at <= now() ORDER BY next_attempt_at LIMIT $1 \
-         FOR UPDATE SKIP LOCKED) \
+         FOR UPDATE SKIP LOCKED), \
+     put_off AS ( \
+         SELECT transfer_id FROM outbox WHERE next_attempt_at > now() + make_interval(secs => $4) \
+         ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED), \
+     due AS (SELECT * FROM in_time UNION ALL SELECT * FROM put_off) \
      UPDATE outbox SET attempts = attempts + 1, next_attempt_at = now() + interval '1 microsecond' \
          * (least($3::float8, $2::float8 * 2 ^ least(attempts, 30)) * (0.5 + random() / 2)) \
      FROM due JOIN reservations USING (transfer_id) WHERE outbox.transfer_id = due.transfer_id \
@@ -48,7 +53,9 @@ pub async fn claim(
 ) -> Result<Vec<Due>, ReadError> {
     let statement = client.prepare_cached(CLAIM).await?;
     let (pause, longest) = (config.retry_min.as_secs_f64() * 1e6, config.retry_max.as_secs_f64() * 1e6);
-    let rows = client.query(&statement, &[&count, &pause, &longest]).await?;
+    // The first attempt is due after the lease.
+    let beyond = 2.0 * config.retry_max.max(config.lease).as_secs_f64();
+    let rows = client.query(&statement, &[&count, &pause, &longest, &beyond]).await?;
     let mut due = rows.iter().map(|row| one(row, shard)).collect::<Result<Vec<_>, _>>()?;
     let mut given_up = Vec::new();
     for (row, due) in rows.iter().zip(&mut due) {

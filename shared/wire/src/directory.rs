@@ -149,6 +149,10 @@ impl Directory {
                             }
                             MOVED_RETRY_AFTER
                         }
+                        // That is of this attempt; the one before may have been applied.
+                        Ok(Answer::Overloaded { .. } | Answer::Unavailable) if failure == CallError::Unknown => {
+                            return Err(failure);
+                        }
                         Ok(answer) => return Ok(Routed { answer, shard, bounces }),
                         Err(CallError::NotApplied) => RETRY_AFTER,
                         Err(CallError::Unknown) => {
