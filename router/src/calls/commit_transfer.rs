@@ -23,7 +23,9 @@ pub const SPEC: Spec = Spec {
     headers: &[prefer::WAIT],
     summary: "Commit a reserved transfer",
     description: "Moves the reserved amount, or a part of it; the rest is given back. Exactly one of commit, release \
-                  and expiry wins. The same key with the same request gives the first answer again.",
+                  and expiry wins. The same key with the same request gives the first answer again. A 422 about the \
+                  credit account has released the transfer; one about the debit account or the amount leaves it \
+                  reserved. `GET` it to know.",
     answers: &[
         AnswerSpec {
             status: 200,

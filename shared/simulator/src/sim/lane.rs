@@ -1,5 +1,6 @@
 //! A lane's life, as in `shard-node/src/lane/run.rs`: take what has queued up, decide it, commit it, answer it; and if
-//! nobody knows whether it is committed, connect again and run it again.
+//! nobody knows whether it is committed, connect again and run it again. Left out: the bound of the queue by time, and that
+//! what ends a saga goes first. Both only choose what is refused and when; any order of arrival is drawn here.
 
 use super::event::Event;
 use super::message::Answer;
