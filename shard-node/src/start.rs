@@ -16,7 +16,7 @@ use runtime::serve::BoxError;
 use runtime::shutdown::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// Its own map is read over its own link, so only a node that cannot answer itself gets this old.
@@ -25,6 +25,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Connections are made in milliseconds.
 const READY_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const CLOSED_WITHIN: Duration = Duration::from_millis(100);
 
 /// Serves until the signal to stop, then drains.
 ///
@@ -108,15 +109,27 @@ async fn first_failure(tasks: &mut JoinSet<()>) -> BoxError {
 /// Migrates and founds the database, waiting for it to be there. `None`: told to stop meanwhile.
 async fn prepare(config: &Config, shutdown: &Shutdown) -> Result<Option<Standing>, BoxError> {
     while !shutdown.is_triggered() {
-        match store::connect(&config.postgres.connect).await {
-            Ok(mut client) => return Ok(Some(establish(&mut client, config).await?)),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "PostgreSQL cannot be reached; trying again");
-                crate::serve::until(shutdown, RETRY_AFTER).await;
-            }
-        }
+        let error: BoxError = match store::connect(&config.postgres.connect).await {
+            Ok(mut client) => match establish(&mut client, config).await {
+                Ok(standing) => return Ok(Some(standing)),
+                // The end of a connection is seen a little later than what it broke.
+                Err(error) if closes(&client).await => error,
+                Err(error) => return Err(error),
+            },
+            Err(error) => error.into(),
+        };
+        tracing::warn!(error = &*error as &dyn std::error::Error, "PostgreSQL cannot be reached; trying again");
+        crate::serve::until(shutdown, RETRY_AFTER).await;
     }
     Ok(None)
+}
+
+async fn closes(client: &tokio_postgres::Client) -> bool {
+    let started = Instant::now();
+    while !client.is_closed() && started.elapsed() < CLOSED_WITHIN {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    client.is_closed()
 }
 
 async fn establish(client: &mut tokio_postgres::Client, config: &Config) -> Result<Standing, BoxError> {
