@@ -48,6 +48,10 @@ pub async fn keep_partitions(node: Arc<Node>) {
 pub async fn prune_keys(node: Arc<Node>, retention: Duration) {
     let retention = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
     while !node.shutdown.is_triggered() {
+        if !node.gate.is_open() {
+            until(&node.shutdown, SUMS_EVERY).await;
+            continue;
+        }
         let before = ledger::Timestamp(to_micros(jiff::Timestamp::now()).0.saturating_sub(retention));
         let pruned = async {
             let mut client = node.pool.get().await?;

@@ -20,7 +20,9 @@ const PATIENCE_MS: u32 = 10_000;
 /// Sweeps until the node stops. Replicas may do so at the same time: the first to change the row wins.
 pub async fn expire(node: Arc<Node>) {
     while !node.shutdown.is_triggered() {
-        if let Err(error) = expire_once(&node).await {
+        if node.gate.is_open()
+            && let Err(error) = expire_once(&node).await
+        {
             tracing::warn!(error = &error as &dyn std::error::Error, "expired reservations were not read");
         }
         until(&node.shutdown, EVERY).await;
