@@ -120,8 +120,9 @@ impl Lane {
             if !self.admitted().await {
                 return;
             }
-            if let Err(error) = session.show_admitted().await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "no connection any more");
+            // It may have broken, or fallen silent, while the gate was closed.
+            if !matches!(tokio::time::timeout(BATCH_TIMEOUT, session.show_admitted()).await, Ok(Ok(()))) {
+                tracing::warn!(lane = self.settings.number, "no connection any more");
                 self.exit.is_up.store(false, Ordering::Relaxed);
                 continue;
             }
