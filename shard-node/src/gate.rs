@@ -5,7 +5,7 @@
 //! have (`reconcile::open`), which is all that a process which has just been started can know.
 
 use prometheus::IntGauge;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -55,12 +55,11 @@ impl Heads {
     }
 
     /// A longer chain than is known is nothing special: an unknown commit may have been one.
-    fn compare(&mut self, found: &BTreeMap<i32, i64>) -> Result<(), GoneBack> {
-        let chain_end = |writer| found.get(writer).copied().unwrap_or_default();
-        let ends = self.acknowledged.iter().map(|(writer, acknowledged)| GoneBack {
+    fn compare(&mut self, expected: &BTreeMap<i32, i64>, found: &BTreeMap<i32, i64>) -> Result<(), GoneBack> {
+        let ends = expected.iter().map(|(writer, acknowledged)| GoneBack {
             writer: *writer,
             acknowledged: *acknowledged,
-            found: chain_end(writer),
+            found: found.get(writer).copied().unwrap_or_default(),
         });
         self.gone_back = ends.into_iter().find(|end| end.found < end.acknowledged);
         if let Some(gone_back) = self.gone_back {
@@ -117,20 +116,23 @@ impl Gate {
         self.heads().acknowledge(writer, number);
     }
 
-    /// The writers whose chains are to be compared before this one uses a new connection.
-    pub fn writers_with(&self, writer: i32) -> BTreeSet<i32> {
-        self.heads().acknowledged.keys().copied().chain([writer]).collect()
+    /// The ends of the chains that a new connection of this writer must show, this writer's among them. To be asked for
+    /// before the chains are read: another lane may commit right after that.
+    pub fn expected(&self, writer: i32) -> BTreeMap<i32, i64> {
+        let mut expected = self.heads().acknowledged.clone();
+        expected.entry(writer).or_default();
+        expected
     }
 
-    /// Compares the ends of the chains in the database with those that this process saw committed. It has seen these too
-    /// then: they were read after the connection's barrier.
+    /// Compares the ends of the chains in the database with those that were expected. This process has seen these too then:
+    /// they were read after the connection's barrier.
     ///
     /// # Errors
     /// The database has gone back; nothing may be written to it.
-    pub fn compare(&self, found: &BTreeMap<i32, i64>) -> Result<(), GoneBack> {
+    pub fn compare(&self, expected: &BTreeMap<i32, i64>, found: &BTreeMap<i32, i64>) -> Result<(), GoneBack> {
         let mut heads = self.heads();
         let before = heads.gone_back;
-        let compared = heads.compare(found);
+        let compared = heads.compare(expected, found);
         self.show(&heads);
         match (before, compared) {
             (before, Err(gone_back)) if before != Some(gone_back) => {
@@ -161,24 +163,37 @@ mod tests {
         Gate::new(IntGauge::new("read_only", "x").expect("a gauge"))
     }
 
-    fn found(heads: &[(i32, i64)]) -> BTreeMap<i32, i64> {
-        heads.iter().copied().collect()
+    /// What a new connection of writer 0 comes to.
+    fn connect(gate: &Gate, found: &[(i32, i64)]) -> Result<(), GoneBack> {
+        gate.compare(&gate.expected(0), &found.iter().copied().collect())
     }
 
     #[test]
     fn only_a_chain_shorter_than_was_acknowledged_has_gone_back() {
         let gate = gate();
         gate.set(Opening::Open);
-        assert_eq!(gate.compare(&found(&[])), Ok(()), "nothing was committed yet");
+        assert_eq!(connect(&gate, &[]), Ok(()), "nothing was committed yet");
         gate.acknowledge(0, 7);
         gate.acknowledge(1, 3);
         for others in [[(0, 7), (1, 3)], [(0, 8), (1, 3)], [(0, 8), (1, 900)]] {
-            assert_eq!(gate.compare(&found(&others)), Ok(()), "{others:?}");
+            assert_eq!(connect(&gate, &others), Ok(()), "{others:?}");
             assert!(gate.is_open());
         }
         let shorter = GoneBack { writer: 1, acknowledged: 900, found: 899 };
-        assert_eq!(gate.compare(&found(&[(0, 8), (1, 899)])), Err(shorter));
-        assert_eq!(gate.compare(&found(&[(0, 8)])), Err(GoneBack { found: 0, ..shorter }), "the chain is gone");
+        assert_eq!(connect(&gate, &[(0, 8), (1, 899)]), Err(shorter));
+        assert_eq!(connect(&gate, &[(0, 8)]), Err(GoneBack { found: 0, ..shorter }), "the chain is gone");
+    }
+
+    #[test]
+    fn batch_of_another_lane_that_is_committed_after_the_reading_is_not_missing_in_it() {
+        let gate = gate();
+        gate.set(Opening::Open);
+        gate.acknowledge(1, 3);
+        let expected = gate.expected(0);
+        let found = BTreeMap::from([(0, 0), (1, 3)]);
+        gate.acknowledge(1, 4);
+        assert_eq!(gate.compare(&expected, &found), Ok(()));
+        assert_eq!(connect(&gate, &[(0, 0), (1, 3)]), Err(GoneBack { writer: 1, acknowledged: 4, found: 3 }));
     }
 
     #[test]
@@ -186,11 +201,11 @@ mod tests {
         let gate = gate();
         gate.set(Opening::Open);
         gate.acknowledge(0, 7);
-        gate.compare(&found(&[(0, 6)])).expect_err("has gone back");
+        connect(&gate, &[(0, 6)]).expect_err("has gone back");
         assert_eq!((gate.is_open(), gate.read_only.get()), (false, 1));
         let why = gate.why_closed().expect("is closed");
         assert!(why.contains("batch 6") && why.contains("batch 7"), "{why}");
-        assert_eq!(gate.compare(&found(&[(0, 7)])), Ok(()));
+        assert_eq!(connect(&gate, &[(0, 7)]), Ok(()));
         assert_eq!((gate.is_open(), gate.read_only.get()), (true, 0));
     }
 
@@ -199,7 +214,7 @@ mod tests {
         let gate = gate();
         gate.acknowledge(0, 7);
         gate.acknowledge(0, 5);
-        gate.compare(&found(&[(0, 6)])).expect_err("has gone back");
+        connect(&gate, &[(0, 6)]).expect_err("has gone back");
     }
 
     #[test]

@@ -195,8 +195,9 @@ impl Lane {
     async fn connect(&self) -> Result<BatchSession, Unconnected> {
         let LaneSettings { connect, writer, saga, .. } = &self.settings;
         let session = BatchSession::open(connect, *writer, saga.clone()).await?;
-        let heads = session.heads(&self.node.gate.writers_with(*writer)).await?;
-        self.node.gate.compare(&heads)?;
+        let expected = self.node.gate.expected(*writer);
+        let found = session.heads(expected.keys()).await?;
+        self.node.gate.compare(&expected, &found)?;
         Ok(session)
     }
 

@@ -11,7 +11,7 @@ use super::{Standing, connect};
 use crate::config::SagaConfig;
 use futures_util::join;
 use ledger::{Books, Stamped, Writes};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
@@ -170,7 +170,7 @@ impl BatchSession {
     ///
     /// # Errors
     /// [`BatchError`].
-    pub async fn heads(&self, writers: &BTreeSet<i32>) -> Result<BTreeMap<i32, i64>, BatchError> {
+    pub async fn heads(&self, writers: impl Iterator<Item = &i32>) -> Result<BTreeMap<i32, i64>, BatchError> {
         let mut heads = BTreeMap::new();
         for writer in writers {
             let rows = self.client.query(&self.statements.chain_head, &[writer]).await?;
