@@ -121,7 +121,8 @@ impl Refusal {
             | Answer::Decision { .. }
             | Answer::Map(_)
             | Answer::Pairing(_)
-            | Answer::Clearing(_)) => {
+            | Answer::Clearing(_)
+            | Answer::Recent(_)) => {
                 tracing::error!(answer = ?std::mem::discriminant(&unexpected), "an answer to another question");
                 Self::new(ErrorCode::Internal)
             }

@@ -60,7 +60,7 @@ impl Dispatch {
             Read::Account { id, caller } => self.account(AccountQuestion { id, caller, replier }),
             Read::Transfer { id, wait_ms } => self.transfer(id, wait_ms, context, replier),
             Read::Map { known_version, wait_ms } => self.map(known_version, wait_ms, replier),
-            asked @ (Read::Pairing { .. } | Read::Clearing { .. }) => {
+            asked @ (Read::Pairing { .. } | Read::Clearing { .. } | Read::Recent { .. }) => {
                 let time = Duration::from_millis(u64::from(context.remaining_ms));
                 reconcile::answer(&self.node, asked, time, replier);
             }

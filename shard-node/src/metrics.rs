@@ -38,6 +38,8 @@ pub struct NodeMetrics {
     pub topology_version: prometheus::IntGauge,
     /// The age of what is known of other shards.
     pub topology_age_seconds: Gauge,
+    /// 1 while the database is known to lack what it once had, and is only read.
+    pub read_only: prometheus::IntGauge,
     readers_stopped: IntCounter,
 }
 
@@ -104,6 +106,7 @@ impl NodeMetrics {
             slots: metrics.gauge_by("slots", "Slots by state", &["state"])?,
             topology_version: metrics.gauge("topology_version", "The newest topology's version")?,
             topology_age_seconds: metrics.measure("topology_age_seconds", "Since other shards were last heard of")?,
+            read_only: metrics.gauge("read_only", "Whether the shard has gone back in time and is only read")?,
             readers_stopped: metrics.counter("readers_stopped_total", "Readers of accounts that have ended")?,
         })
     }

@@ -1,6 +1,7 @@
 //! What all parts of a running shard-node share.
 
 use crate::config::{Config, SagaConfig};
+use crate::gate::Gate;
 use crate::lane::Lanes;
 use crate::metrics::NodeMetrics;
 use crate::saga::Waiters;
@@ -33,6 +34,8 @@ pub struct Node {
     pub directory: Directory,
     /// The writers.
     pub lanes: Lanes,
+    /// Whether they may write.
+    pub gate: Gate,
     /// Who waits for which saga.
     pub waiters: Waiters,
     /// Bounds the messages that are on their way at once to each region, so that one that is cut off takes nothing
@@ -82,6 +85,7 @@ impl Node {
             standing: ArcSwap::from_pointee(standing),
             directory: Directory::start(&peers, config.cluster_secret.expose(), &user_agent),
             lanes,
+            gate: Gate::new(metrics.read_only.clone()),
             waiters: Waiters::default(),
             deliveries: Mutex::default(),
             reader_is_up: AtomicBool::new(false),
@@ -114,6 +118,12 @@ impl Node {
         let owner = known.map(|(shard, _)| shard).filter(|owner| *owner != self.shard);
         let epoch = known.map_or(placement::Epoch::FIRST, |(_, epoch)| epoch);
         Answer::Moved { slot, owner, epoch }
+    }
+
+    /// All shards but this one.
+    pub fn peers(&self) -> Vec<ShardId> {
+        let standing = self.standing.load();
+        standing.topology.shards.iter().map(|shard| shard.id).filter(|id| *id != self.shard).collect()
     }
 
     /// A place for one message to the region, if there is one.

@@ -218,7 +218,8 @@ async fn ask(node: &Arc<Node>, read: Read) -> Result<Answer, ReadError> {
         | Read::Transfer { .. }
         | Read::Map { .. }
         | Read::Pairing { .. }
-        | Read::Clearing { .. } => Ok(Answer::Invalid("not a question for the pool".to_owned())),
+        | Read::Clearing { .. }
+        | Read::Recent { .. } => Ok(Answer::Invalid("not a question for the pool".to_owned())),
     }
 }
 

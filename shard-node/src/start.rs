@@ -55,6 +55,7 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<(), BoxError> {
     tasks.spawn(upkeep::keep_partitions(node.clone()));
     tasks.spawn(upkeep::prune_keys(node.clone(), config.key_retention));
     tasks.spawn(upkeep::take_sums(node.clone()));
+    tasks.spawn(reconcile::open(node.clone(), config.reconcile.clone()));
     tasks.spawn(reconcile::run(node.clone(), config.reconcile.clone(), reconcile_metrics));
     if let Some(events) = config.events {
         tasks.spawn(events::relay(node.clone(), events, pool_of(1)?, events_metrics)?);
@@ -159,9 +160,15 @@ fn checks(node: &Node) -> Vec<Check> {
     let age = node.directory.age();
     let known = age.is_some_and(|age| age < TOPOLOGY_AGE_MAX);
     let detail = age.map_or("never read".to_owned(), |age| format!("read {} ms ago", age.as_millis()));
+    let closed = node.gate.why_closed();
+    let mut lanes = connected("lanes", node.lanes.are_up());
+    if !lanes.ok && closed.is_some() {
+        lanes.detail = "closed".to_owned();
+    }
     vec![
-        connected("lanes", node.lanes.are_up()),
+        lanes,
         connected("reader", node.reader_is_up.load(Ordering::Relaxed)),
         Check { name: "topology", ok: known, detail },
+        Check { name: "past", ok: closed.is_none(), detail: closed.unwrap_or_else(|| "nothing is missing".to_owned()) },
     ]
 }

@@ -47,6 +47,10 @@ pub async fn keep_partitions(node: Arc<Node>) {
 /// Old idempotency keys, a batch at a time.
 pub async fn prune_keys(node: Arc<Node>, retention: Duration) {
     while !node.shutdown.is_triggered() {
+        if !node.gate.is_open() {
+            until(&node.shutdown, SUMS_EVERY).await;
+            continue;
+        }
         let pruned = async {
             let mut client = node.pool.get().await?;
             maintenance::prune_keys(&mut client, retention).await

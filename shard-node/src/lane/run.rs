@@ -4,6 +4,7 @@ use super::finish::finish;
 use super::queue::{Exit, Origin, RETRY_AFTER_MS, Task};
 use super::wait_bound::WaitBound;
 use crate::config::{LanesConfig, SagaConfig};
+use crate::gate::{GoneBack, Opening};
 use crate::metrics::LaneMetrics;
 use crate::node::Node;
 use crate::saga::deliver;
@@ -86,6 +87,17 @@ impl Batch {
     }
 }
 
+/// Why a lane has no session.
+#[derive(Debug, thiserror::Error)]
+enum Unconnected {
+    #[error("the server cannot be reached or takes no writes")]
+    Unreachable(#[from] tokio_postgres::Error),
+    #[error("the chains of batches cannot be read")]
+    Unread(#[from] BatchError),
+    #[error(transparent)]
+    GoneBack(#[from] GoneBack),
+}
+
 struct Committed {
     outcomes: Vec<Outcome>,
     /// Whose messages are to be sent now.
@@ -105,7 +117,15 @@ impl Lane {
     pub async fn run(mut self) {
         let mut unfinished = None;
         while let Some(session) = self.connected().await {
-            self.exit.is_up.store(true, Ordering::Relaxed);
+            if !self.admitted().await {
+                return;
+            }
+            // It may have broken, or fallen silent, while the gate was closed.
+            if !matches!(tokio::time::timeout(BATCH_TIMEOUT, session.show_admitted()).await, Ok(Ok(()))) {
+                tracing::warn!(lane = self.settings.number, "no connection any more");
+                self.exit.is_up.store(false, Ordering::Relaxed);
+                continue;
+            }
             match self.serve(&session, unfinished.take()).await {
                 None => return,
                 Some(batch) => unfinished = Some(batch.without_the_unrepeatable()),
@@ -121,9 +141,10 @@ impl Lane {
     async fn connected(&mut self) -> Option<BatchSession> {
         let mut pause = RECONNECT_AFTER;
         loop {
-            let opening = BatchSession::open(&self.settings.connect, self.settings.writer, self.settings.saga.clone());
-            match tokio::time::timeout(BATCH_TIMEOUT, opening).await {
+            match tokio::time::timeout(BATCH_TIMEOUT, self.connect()).await {
                 Ok(Ok(session)) => return Some(session),
+                // The gate has logged it.
+                Ok(Err(Unconnected::GoneBack(_))) => {}
                 Ok(Err(error)) => {
                     tracing::warn!(
                         lane = self.settings.number,
@@ -142,6 +163,42 @@ impl Lane {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(RECONNECT_AFTER_MAX);
         }
+    }
+
+    /// Waits until commands may be taken; `false` if the node stops before. During the first look at the peers, what
+    /// comes waits in the queue; later it is answered, for nobody knows for how long the gate stays closed.
+    async fn admitted(&mut self) -> bool {
+        let mut opening = self.node.gate.watch();
+        let shutdown = self.node.shutdown.clone();
+        loop {
+            let state = opening.borrow_and_update().clone();
+            let takes_commands = matches!(state, Opening::Open | Opening::Looking);
+            self.exit.is_up.store(takes_commands, Ordering::Relaxed);
+            if state == Opening::Open {
+                return true;
+            }
+            let mut waiting = Vec::new();
+            tokio::select! {
+                // An error means that the node has ended.
+                changed = opening.changed() => if changed.is_err() { return false },
+                () = self.exit.take(&mut waiting, usize::MAX), if !takes_commands => {}
+                () = shutdown.triggered() => self.exit.take_more(&mut waiting, usize::MAX),
+            }
+            waiting.into_iter().for_each(|task| task.origin.reply(Answer::Unavailable));
+            if shutdown.is_triggered() {
+                return false;
+            }
+        }
+    }
+
+    /// A session with a database that has all that this process saw committed.
+    async fn connect(&self) -> Result<BatchSession, Unconnected> {
+        let LaneSettings { connect, writer, saga, .. } = &self.settings;
+        let session = BatchSession::open(connect, *writer, saga.clone()).await?;
+        let expected = self.node.gate.expected(*writer);
+        let found = session.heads(expected.keys()).await?;
+        self.node.gate.compare(&expected, &found)?;
+        Ok(session)
     }
 
     /// Batch after batch, until the queue is closed (`None`) or the connection breaks; the batch that it broke
@@ -292,7 +349,9 @@ impl Lane {
             // Certainly not committed: what is found next time is another's.
             batch.origins.iter_mut().zip(decided_before).for_each(|(origin, before)| origin.decided_before = before);
         }
-        saved?;
+        if let Some(number) = saved? {
+            self.node.gate.acknowledge(self.settings.writer, number);
+        }
         runtime::crash!("crash::batch_committed");
         self.metrics.commit_seconds.observe(committing.elapsed().as_secs_f64());
         Ok(Committed { outcomes, to_send })

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use wire::answer::Answer;
 use wire::link::CallError;
 use wire::operation::{CallContext, Operation, Read};
-use wire::pairing::{ClearingBooks, Halves, PAGE_MAX};
+use wire::pairing::{ClearingBooks, Halves, PAGE_MAX, RecentBooks};
 use wire::trace::TraceContext;
 
 /// How long an answer may take.
@@ -74,6 +74,15 @@ pub async fn clearing(node: &Node, peers: &Peers, peer: ShardId, age: Duration) 
     let question = |(region, slot)| Read::Clearing { region, slot, peer: node.shard, age_ms };
     match ask(node, peers, peer, question).await? {
         Answer::Clearing(books) => Ok(books),
+        _ => Err(Unasked::CannotTell),
+    }
+}
+
+/// What the peer has of this shard, which writes nothing.
+pub async fn recent(node: &Node, peers: &Peers, peer: ShardId) -> Result<RecentBooks, Unasked> {
+    let question = |(region, slot)| Read::Recent { region, slot, peer: node.shard };
+    match ask(node, peers, peer, question).await? {
+        Answer::Recent(books) => Ok(books),
         _ => Err(Unasked::CannotTell),
     }
 }

@@ -1,6 +1,9 @@
 //! The reconciler: pairs this shard's open and recent transfers with those of its peers, and its clearing accounts with
 //! theirs. It only reads. What it finds is a metric, an alert and a log line; `walletctl verify` looks at everything
 //! there ever was.
+//!
+//! A process that has just been started takes no commands before it has compared ([`open`]): its database may have been
+//! restored from a backup.
 
 mod ask;
 mod clearing;
@@ -8,13 +11,17 @@ mod config;
 mod halves;
 mod judge;
 mod known;
+mod look;
 mod metrics;
+mod open;
 mod pass;
 mod peers;
 mod serve;
+mod verdict;
 
 pub use config::ReconcileConfig;
 pub use metrics::ReconcileMetrics;
+pub use open::open;
 pub use serve::answer;
 
 use crate::node::Node;
@@ -38,6 +45,8 @@ pub async fn run(node: Arc<Node>, config: ReconcileConfig, metrics: ReconcileMet
     for invariant in INVARIANTS {
         node.metrics.violations.with_label_values(&[invariant]).inc_by(0);
     }
+    // Until then the comparison before the first command needs its connection.
+    node.gate.opened().await;
     let mut reconciler = Reconciler { node, config, metrics, leading: None, memory: Memory::default() };
     while !reconciler.node.shutdown.is_triggered() {
         let began = Instant::now();

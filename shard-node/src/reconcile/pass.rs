@@ -166,22 +166,9 @@ impl Pass<'_> {
             tracing::info!(%peer, ours = mine.is_whole, theirs = theirs.is_whole, "clearing cannot be compared now");
             return Ok(None);
         }
-        let there = self.credited(peer, &mine.settling, peers).await?;
-        let here = self.credited(self.node.shard, &theirs.settling, peers).await?;
+        let there = credited(self.node, self.client, peer, &mine.settling, peers).await?;
+        let here = credited(self.node, self.client, self.node.shard, &theirs.settling, peers).await?;
         Ok(Some(clearing::difference(&mine, &theirs, &there, &here)))
-    }
-
-    /// When transfers were credited on a shard, as far as they were.
-    async fn credited(
-        &self,
-        shard: ShardId,
-        settling: &[Settling],
-        peers: &Peers,
-    ) -> Result<HashMap<Uuid, Timestamp>, Unasked> {
-        let ids: Vec<Uuid> = settling.iter().map(|transfer| transfer.id).collect();
-        let found = ask::look_up(self.node, self.client, peers, shard, &ids).await?;
-        let credited = ids.iter().zip(&found).filter_map(|(id, halves)| Some((*id, credited_at(halves)?)));
-        Ok(credited.collect())
     }
 
     /// A transfer that looks wrong twice is wrong, and a difference that is the same each time.
@@ -269,8 +256,22 @@ impl Pass<'_> {
     }
 }
 
+/// When transfers were credited on a shard, as far as they were.
+pub(super) async fn credited(
+    node: &Node,
+    client: &deadpool_postgres::Client,
+    shard: ShardId,
+    settling: &[Settling],
+    peers: &Peers,
+) -> Result<HashMap<Uuid, Timestamp>, Unasked> {
+    let ids: Vec<Uuid> = settling.iter().map(|transfer| transfer.id).collect();
+    let found = ask::look_up(node, client, peers, shard, &ids).await?;
+    let credited = ids.iter().zip(&found).filter_map(|(id, halves)| Some((*id, credited_at(halves)?)));
+    Ok(credited.collect())
+}
+
 /// The shard that has the other half; `None` if it is unknown, or if there can be no other half.
-fn peer_of(half: &Half, peers: &Peers) -> Option<ShardId> {
+pub(super) fn peer_of(half: &Half, peers: &Peers) -> Option<ShardId> {
     let named = peers.of_account(half.other_account());
     match half.part {
         Part::Debit => named,

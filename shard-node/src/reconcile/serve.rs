@@ -1,6 +1,9 @@
 //! Answering the peers' questions, over connections of their own: they take nothing from customers.
 
 use super::clearing;
+use super::halves::{self, Half};
+use super::judge::Part;
+use super::pass::peer_of;
 use super::peers::Peers;
 use crate::node::{Node, TOO_MANY_READS};
 use crate::store::reconcile::{self, Wanted};
@@ -13,7 +16,14 @@ use uuid::Uuid;
 use wire::answer::Answer;
 use wire::link::Replier;
 use wire::operation::Read;
-use wire::pairing::PAGE_MAX;
+use wire::pairing::{DecidedHalf, Ending, PAGE_MAX, RecentBooks};
+
+/// Of the newest transfers, for one that has just been started: everything decided within this time,
+const NEWEST: Duration = Duration::from_secs(1);
+/// and further back, up to so many,
+const NEWEST_MAX: i64 = 5_000;
+/// and so far.
+const FURTHER: Duration = Duration::from_secs(3_600);
 
 /// Answers in the background.
 pub fn answer(node: &Arc<Node>, read: Read, wait_over: Duration, replier: Replier) {
@@ -37,6 +47,7 @@ async fn tell(node: &Node, read: Read) -> Result<Answer, ReadError> {
     match read {
         Read::Pairing { ids, .. } => pairing(node, &ids).await,
         Read::Clearing { peer, age_ms, .. } => clearing_with(node, peer, age_ms).await,
+        Read::Recent { peer, .. } => recent_with(node, peer).await,
         _ => Ok(Answer::Invalid("not a question of one that compares".to_owned())),
     }
 }
@@ -62,4 +73,26 @@ async fn clearing_with(node: &Node, peer: ShardId, age_ms: u32) -> Result<Answer
     let as_of = Timestamp(reading.now.0 - before);
     let has_peer = |account| peers.of_account(account) == Some(peer);
     Ok(Answer::Clearing(clearing::books(&reading, as_of, i32::from(peer.get()), has_peer)))
+}
+
+async fn recent_with(node: &Node, peer: ShardId) -> Result<Answer, ReadError> {
+    let mut client = node.reconcile_pool.get().await?;
+    let wanted = Wanted { covered: NEWEST, transfers: NEWEST_MAX, further: FURTHER };
+    let reading = reconcile::read(&mut client, wanted).await?;
+    let peers = Peers::known_to(node);
+    let has_peer = |account| peers.of_account(account) == Some(peer);
+    let clearing = clearing::books_of_now(&reading, i32::from(peer.get()), has_peer);
+    let of_peer = halves::of(&reading).into_iter().filter(|half| peer_of(half, &peers) == Some(peer));
+    let mut decided: Vec<(Timestamp, DecidedHalf)> = of_peer.filter_map(decided).collect();
+    decided.sort_unstable_by_key(|(at, half)| (std::cmp::Reverse(*at), half.id));
+    let decided = decided.into_iter().map(|(_, half)| half).take(PAGE_MAX).collect();
+    Ok(Answer::Recent(RecentBooks { clearing, decided }))
+}
+
+/// When it was decided, if it was, and not before another shard was asked.
+fn decided(half: Half) -> Option<(Timestamp, DecidedHalf)> {
+    let Half { id, part, halves } = half;
+    let ended = halves.terminal.as_ref().filter(|ended| ended.ending != Ending::NeverAsked);
+    let at = halves.decision.map(|decision| decision.decided_at).or(ended.map(|ended| ended.decided_at))?;
+    Some((at, DecidedHalf { id, is_credit: part == Part::Credit, halves }))
 }

@@ -26,7 +26,9 @@ const LEFT_TO_LANE: Duration = Duration::from_secs(2);
 pub async fn expire(node: Arc<Node>) {
     let mut left_to_lanes = HashMap::new();
     while !node.shutdown.is_triggered() {
-        if let Err(error) = expire_once(&node, &mut left_to_lanes).await {
+        if node.gate.is_open()
+            && let Err(error) = expire_once(&node, &mut left_to_lanes).await
+        {
             tracing::warn!(error = &error as &dyn std::error::Error, "expired reservations were not read");
         }
         until(&node.shutdown, EVERY).await;

@@ -3,6 +3,7 @@
 
 use super::deliver;
 use crate::node::Node;
+use crate::serve::until;
 use crate::store::{ReadError, outbox};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -14,15 +15,16 @@ const CLAIM_MAX: i64 = 512;
 /// Sweeps until the node stops.
 pub async fn sweep(node: Arc<Node>) {
     while !node.shutdown.is_triggered() {
+        if !node.gate.is_open() {
+            until(&node.shutdown, EVERY).await;
+            continue;
+        }
         match sweep_once(&node).await {
             Ok(claimed) if claimed == CLAIM_MAX => continue,
             Ok(_) => {}
             Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the outbox was not read"),
         }
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            () = node.shutdown.triggered() => {}
-        }
+        until(&node.shutdown, EVERY).await;
     }
 }
 

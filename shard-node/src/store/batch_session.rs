@@ -1,5 +1,6 @@
 //! The one connection of a lane, and a batch's transaction on it: two flushes, two round trips.
 
+use super::admitted;
 use super::chain::{self, Head};
 use super::codes::Unreadable;
 use super::connect::BARRIER;
@@ -10,6 +11,7 @@ use super::{Standing, connect};
 use crate::config::SagaConfig;
 use futures_util::join;
 use ledger::{Books, Stamped, Writes};
+use std::collections::BTreeMap;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
@@ -156,6 +158,27 @@ impl BatchSession {
         Ok(BatchSession { client, statements, writer, saga })
     }
 
+    /// Shows to other processes over the same database that commands are taken, as long as the connection lasts.
+    ///
+    /// # Errors
+    /// [`BatchError`].
+    pub async fn show_admitted(&self) -> Result<(), BatchError> {
+        Ok(admitted::show(&self.client).await?)
+    }
+
+    /// The number of the last batch in the chain of each writer; 0 if there is none.
+    ///
+    /// # Errors
+    /// [`BatchError`].
+    pub async fn heads(&self, writers: impl Iterator<Item = &i32>) -> Result<BTreeMap<i32, i64>, BatchError> {
+        let mut heads = BTreeMap::new();
+        for writer in writers {
+            let rows = self.client.query(&self.statements.chain_head, &[writer]).await?;
+            heads.insert(*writer, chain::head(&rows)?.number());
+        }
+        Ok(heads)
+    }
+
     /// Begins the batch's transaction under the fence and reads its rows, locked, and the batch that it will follow.
     /// The transaction is left open unless there is an error.
     ///
@@ -251,7 +274,7 @@ impl BatchSession {
     }
 
     /// Writes and commits, in one flush: if a statement fails, PostgreSQL turns the commit into a rollback.
-    /// `traces` in the order of `writes.to_send()`.
+    /// `traces` in the order of `writes.to_send()`. The number of the batch in its chain, if it has its place there.
     ///
     /// # Errors
     /// [`BatchError`]; after [`BatchError::Broken`] the batch may have been committed.
@@ -261,7 +284,7 @@ impl BatchSession {
         books: &Books<'_>,
         head: Head,
         traces: &[TraceContext],
-    ) -> Result<(), BatchError> {
+    ) -> Result<Option<i64>, BatchError> {
         if runtime::bug!("bug::commit_not_durable") {
             self.client.batch_execute("SET LOCAL synchronous_commit = off").await?;
         }
@@ -286,11 +309,13 @@ impl BatchSession {
             self.commit(),
         );
         // The first failure is the cause; those after it only say that the transaction is aborted.
-        let (a, b, c, d, e, f, g, h, i, j, k, l, m, committed) = results;
-        for result in [a, b, c, d, e, f, g, h, i, j, k, l, m, committed] {
+        let (a, b, c, d, e, f, g, h, i, j, k, l, linked, committed) = results;
+        for result in [a, b, c, d, e, f, g, h, i, j, k, l] {
             result?;
         }
-        Ok(())
+        let number = linked?;
+        committed?;
+        Ok(number)
     }
 
     async fn commit(&self) -> Result<(), Error> {

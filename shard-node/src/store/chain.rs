@@ -23,6 +23,13 @@ pub struct Head {
     hash: BatchHash,
 }
 
+impl Head {
+    /// The number of the last batch; 0 if there is none.
+    pub(super) fn number(&self) -> i64 {
+        self.number
+    }
+}
+
 /// From the rows of [`HEAD`].
 pub(super) fn head(rows: &[Row]) -> Result<Head, Unreadable> {
     let Some(row) = rows.first() else { return Ok(Head { number: 0, hash: GENESIS }) };
@@ -30,17 +37,17 @@ pub(super) fn head(rows: &[Row]) -> Result<Head, Unreadable> {
     Ok(Head { number: row.get(0), hash })
 }
 
-/// Adds the batch to the chain, if it writes anything for good.
+/// Adds the batch to the chain, if it writes anything for good; its number, if so.
 pub(super) async fn link(
     fenced: Fenced<'_>,
     statement: &Statement,
     writes: &Writes,
     head: Head,
     stamp: Stamp,
-) -> Result<(), Error> {
+) -> Result<Option<i64>, Error> {
     let nothing = writes.transfers.is_empty() && writes.inbox.is_empty();
     if nothing || runtime::bug!("bug::batch_not_chained") {
-        return Ok(());
+        return Ok(None);
     }
     let transfers = list(writes.transfers.iter().map(|posted| transfer(posted, stamp)));
     let inbox = list(writes.inbox.iter().map(|record| decision(record, stamp)));
@@ -56,7 +63,8 @@ pub(super) async fn link(
     let hash = batch.hash(&head.hash);
     let at = from_micros(stamp.now);
     save::run(fenced, statement, &[&batch.writer, &batch.number, &at, &FORMAT, &hash.as_slice(), &transfers, &inbox])
-        .await
+        .await?;
+    Ok(Some(batch.number))
 }
 
 /// The row that [`save::transfers`] inserts.

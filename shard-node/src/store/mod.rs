@@ -1,5 +1,6 @@
 //! The shard's PostgreSQL. Each statement stands beside the one function that runs it.
 
+pub mod admitted;
 mod batch_session;
 mod chain;
 mod codes;
@@ -29,6 +30,8 @@ pub use times::{from_micros, to_micros};
 /// Every statement of the service, by name: a test prepares each against the migrated schema and reads
 /// the plans.
 pub const STATEMENTS: &[(&str, &str)] = &[
+    ("admitted::SHOW", admitted::SHOW),
+    ("admitted::IS_SHOWN", admitted::IS_SHOWN),
     ("fence::HOLD", fence::HOLD),
     ("fence::VERSION", fence::VERSION),
     ("load::NEIGHBOURS_LOCK", load::NEIGHBOURS_LOCK),

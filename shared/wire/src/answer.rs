@@ -1,7 +1,7 @@
 //! What a shard-node answers. Appended to, never reordered, as [`crate::operation`].
 
 use crate::operation::Direction;
-use crate::pairing::{ClearingBooks, Halves};
+use crate::pairing::{ClearingBooks, Halves, RecentBooks};
 use ledger::saga::Decision;
 use ledger::{Account, Amount, Entry, Rejection, Timestamp, Transfer, TransferKind, UserId};
 use placement::{AccountId, Epoch, ShardId, Slot, SlotClaim, TransferId};
@@ -85,6 +85,8 @@ pub enum Answer {
     Pairing(Vec<Halves>),
     /// Its clearing account with the peer that asked.
     Clearing(ClearingBooks),
+    /// What it has of the peer that asked.
+    Recent(RecentBooks),
 }
 
 /// A page of an account's history.

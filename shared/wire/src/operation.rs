@@ -85,6 +85,7 @@ impl Operation {
                 Read::Map { .. } => "read_map",
                 Read::Pairing { .. } => "read_pairing",
                 Read::Clearing { .. } => "read_clearing",
+                Read::Recent { .. } => "read_recent",
             },
         }
     }
@@ -163,6 +164,16 @@ pub enum Read {
         /// How long ago, in milliseconds, the peer read its own.
         age_ms: u32,
     },
+    /// What the shard has of the one that asks, which writes nothing meanwhile: its clearing account with it as of now,
+    /// and their newest transfers.
+    Recent {
+        /// The region of a slot that the shard owns: the way to it.
+        region: RegionCode,
+        /// The slot.
+        slot: Slot,
+        /// Who asks.
+        peer: ShardId,
+    },
 }
 
 impl Read {
@@ -176,7 +187,9 @@ impl Read {
             Read::OpenTransfers { account_id, .. } => Some((account_id.region(), account_id.slot())),
             Read::Transfer { id, .. } => Some((id.region(), id.slot())),
             Read::Map { .. } => None,
-            Read::Pairing { region, slot, .. } | Read::Clearing { region, slot, .. } => Some((*region, *slot)),
+            Read::Pairing { region, slot, .. }
+            | Read::Clearing { region, slot, .. }
+            | Read::Recent { region, slot, .. } => Some((*region, *slot)),
         }
     }
 }

@@ -102,3 +102,23 @@ pub struct Settling {
     /// Whether it was debited by then.
     pub is_debited: bool,
 }
+
+/// What a shard has of a peer that writes nothing: its books of now, and their newest transfers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentBooks {
+    /// Of now, and so without `as_of`: all that is open to the peer is `settling`.
+    pub clearing: ClearingBooks,
+    /// Up to [`PAGE_MAX`] transfers with the peer that were decided here, the newest of them.
+    pub decided: Vec<DecidedHalf>,
+}
+
+/// A shard's half of a transfer about which something was decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedHalf {
+    /// The transfer.
+    pub id: Uuid,
+    /// Whether the shard has the credit account; it has the debit account otherwise.
+    pub is_credit: bool,
+    /// What it has.
+    pub halves: Halves,
+}
