@@ -55,7 +55,9 @@ pub enum Cluster {
         /// For the draw of how it is configured.
         seed: u64,
     },
-    /// Test programs with crash points and planted bugs.
+    /// Test programs that die at crash points.
+    CrashPoints,
+    /// Test programs with planted bugs.
     Planted,
 }
 
@@ -66,10 +68,16 @@ pub enum Cluster {
 pub async fn start(kind: Cluster) -> Result<HarmedCluster> {
     let void_after = match kind {
         Cluster::Ordinary { seed } if seed.count_ones() % 2 == 0 => VOID_AFTER_SECONDS[0],
-        Cluster::Ordinary { .. } | Cluster::Planted => VOID_AFTER_SECONDS[1],
+        Cluster::Ordinary { .. } | Cluster::CrashPoints | Cluster::Planted => VOID_AFTER_SECONDS[1],
     };
-    let shard_node_env = [("WALLET_SAGA__VOID_AFTER_SECONDS".to_owned(), void_after.to_string())].into();
-    let faults = kind == Cluster::Planted;
+    // A bug is to be found by its checks, not by shards that compare and then take no commands.
+    let compares = kind != Cluster::Planted;
+    let shard_node_env = [
+        ("WALLET_SAGA__VOID_AFTER_SECONDS".to_owned(), void_after.to_string()),
+        ("WALLET_RECONCILE__COMPARE_AT_START".to_owned(), compares.to_string()),
+    ];
+    let shard_node_env = shard_node_env.into();
+    let faults = matches!(kind, Cluster::CrashPoints | Cluster::Planted);
     HarmedCluster::start(HarmOptions { faults, shard_node_env, ..HarmOptions::default() }).await
 }
 
@@ -92,7 +100,7 @@ pub async fn run(options: &FaultsOptions, seed: u64, is_interrupted: &Cell<bool>
     if options.crash_hits() > 0 && report.breaches.is_empty() && !is_interrupted.get() {
         report.next_cluster();
         show.say("starting a cluster of test programs");
-        let cluster = start(Cluster::Planted).await?;
+        let cluster = start(Cluster::CrashPoints).await?;
         let ran =
             async { Suite::open(options, seed, &cluster, &show, &mut report).await?.points(is_interrupted).await };
         let ran = ran.await;

@@ -182,7 +182,8 @@ async fn full_queue_refuses_at_once_and_the_same_key_later_has_one_effect() {
     assert_eq!((world.balance(&from).await, world.balance(&to).await), (98, 2), "what was refused was not done");
     for key in &refused {
         until("the same key is taken", async || send(world, &from, to.id, key).await.status == 201).await;
-        assert!(send(world, &from, to.id, key).await.is_replayed());
+        // The router may still refuse a share of what comes.
+        until("it has one effect", async || send(world, &from, to.id, key).await.is_replayed()).await;
     }
     assert_eq!((world.balance(&from).await, world.balance(&to).await), (94, 6));
 }

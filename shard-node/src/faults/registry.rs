@@ -107,8 +107,8 @@ pub const POINTS: &[Point] = &[
         "bug::commit_not_durable",
         Side::Shard,
         "Batches are committed with `synchronous_commit` off.",
-        &["acknowledged_once", "writes_visible"],
-        "a PostgreSQL that is killed with all its processes under load; it loses up to 600 ms",
+        &["acknowledged_once", "writes_visible", "well_again"],
+        "a PostgreSQL that is killed with all its processes under load; it loses up to 600 ms, and its shard is only read",
     ),
     bug(
         "bug::accounts_read_unlocked",

@@ -41,8 +41,9 @@ fn may_be(request: &Request, answer: Answer) -> bool {
         Want::Release { .. } => &["transfer_not_reserved"],
     };
     match (answer, doom) {
-        // Whether there is such an account, another shard decides, which can be asked to void instead.
-        (Answer::Refused(_, code, _), Some(Doom::NoSuchAccount)) if code == Code::of("voided") => true,
+        // Whether there is such an account, another shard decides, which can be asked to void instead; and the debit account
+        // comes first.
+        (Answer::Refused(_, code, _), Some(Doom::NoSuchAccount)) if allowed.contains(&code.as_str()) => true,
         (Answer::Refused(_, code, _) | Answer::Denied(_, code), Some(doom)) => code == doom.code(),
         (_, Some(_)) => false,
         (Answer::Refused(_, code, _), None) => allowed.contains(&code.as_str()),
