@@ -234,7 +234,8 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply { status: StatusCode::from_u16(status).unwrap(), body: Bytes::copy_from_slice(body.as_bytes()) }
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        Reply { status: StatusCode::from_u16(status).unwrap(), body, is_replay: false }
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub struct Reply {
     pub status: StatusCode,
     /// Its body.
     pub body: Bytes,
+    /// Whether it says that the key was answered so before.
+    pub is_replay: bool,
 }
 
 /// There is no answer. Except after [`Failure::Connect`] the request may have been carried out.

@@ -222,7 +222,8 @@ mod tests {
     use super::*;
 
     fn outcome(status: u16, body: &'static str) -> Result<Outcome> {
-        outcome_of(&Reply { status: StatusCode::from_u16(status).unwrap(), body: Bytes::from_static(body.as_bytes()) })
+        let body = Bytes::from_static(body.as_bytes());
+        outcome_of(&Reply { status: StatusCode::from_u16(status).unwrap(), body, is_replay: false })
     }
 
     #[test]

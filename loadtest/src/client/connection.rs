@@ -41,6 +41,7 @@ struct Head {
     body_at: usize,
     body_bytes: usize,
     retry_after: Option<u32>,
+    is_replay: bool,
     stays_open: bool,
 }
 
@@ -72,8 +73,8 @@ impl Connection {
             return Err(malformed("more than was announced"));
         }
         let body = Bytes::copy_from_slice(&self.answer[head.body_at..]);
-        let Head { status, retry_after, stays_open, .. } = head;
-        Ok(Exchanged { reply: Reply { status, body }, retry_after, stays_open })
+        let Head { status, retry_after, is_replay, stays_open, .. } = head;
+        Ok(Exchanged { reply: Reply { status, body, is_replay }, retry_after, stays_open })
     }
 
     async fn read_more(&mut self) -> io::Result<()> {
@@ -116,7 +117,8 @@ impl Head {
         let mut lines = text.split("\r\n");
         let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")).and_then(|rest| rest.get(..3));
         let status = status.and_then(|digits| digits.parse().ok()).ok_or_else(|| malformed("no status"))?;
-        let mut head = Self { status, body_at: end + 4, body_bytes: 0, retry_after: None, stays_open: true };
+        let mut head =
+            Self { status, body_at: end + 4, body_bytes: 0, retry_after: None, is_replay: false, stays_open: true };
         for line in lines {
             let (name, value) = line.split_once(':').ok_or_else(|| malformed("no header"))?;
             head.header(name, value.trim())?;
@@ -132,6 +134,8 @@ impl Head {
             return Err(malformed("a body without a length, which the wallet does not send"));
         } else if name.eq_ignore_ascii_case("retry-after") {
             self.retry_after = Some(value.parse().map_err(|_| malformed("a pause that is no number of seconds"))?);
+        } else if name.eq_ignore_ascii_case("idempotency-replayed") {
+            self.is_replay = value == "true";
         } else if name.eq_ignore_ascii_case("connection") {
             self.stays_open &= !value.eq_ignore_ascii_case("close");
         }
@@ -188,6 +192,14 @@ mod tests {
         }
         let empty = head("HTTP/1.1 204 No Content\r\n\r\n").unwrap().unwrap();
         assert_eq!((empty.body_bytes, empty.stays_open), (0, true));
+    }
+
+    #[test]
+    fn repeat_of_an_answer_is_told_from_a_first_one() {
+        let is_replay =
+            |header: &str| head(&format!("HTTP/1.1 201 Created\r\n{header}\r\n")).unwrap().unwrap().is_replay;
+        assert!(is_replay("Idempotency-Replayed: true\r\n"));
+        assert!(!is_replay(""));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub async fn faults(options: FaultsOptions) -> Result<Outcome> {
     let seed = options.seed.unwrap_or_else(rand::random);
     println!("seed {seed}");
     let is_interrupted = Cell::new(false);
-    if options.planted_bugs || options.plant.is_some() {
+    if options.is_planting() {
         return tokio::select! {
             outcome = planted::run(&options, seed, &is_interrupted) => outcome,
             () = suite::interrupted(&is_interrupted) => Ok(Outcome::Failed),
@@ -55,9 +55,9 @@ pub async fn faults(options: FaultsOptions) -> Result<Outcome> {
         let json = serde_json::to_vec_pretty(&report)?;
         std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(match (report.breaches.is_empty(), &report.missed) {
+    Ok(match (report.breaches.is_empty(), report.missed.is_empty()) {
         (false, _) => Outcome::Breach,
-        (true, Some(_)) => Outcome::Failed,
-        (true, None) => Outcome::Fine,
+        (true, false) => Outcome::Failed,
+        (true, true) => Outcome::Fine,
     })
 }

@@ -54,6 +54,9 @@ pub struct FaultsOptions {
     pub report: Option<PathBuf>,
 }
 
+/// From so many minutes on, a run is expected to do everything.
+const LONG_MINUTES: f64 = 30.0;
+
 fn minutes(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     if number.is_finite() && number > 0.0 { Ok(number) } else { Err("must be above 0".to_owned()) }
@@ -80,9 +83,19 @@ impl FaultsOptions {
         Ok(wanted)
     }
 
+    /// Whether it is the suite that is looked at, not the wallet.
+    pub fn is_planting(&self) -> bool {
+        self.planted_bugs || self.plant.is_some()
+    }
+
     /// How many times a process is to die at each crash point.
     pub fn crash_hits(&self) -> u64 {
-        self.crash_hits.unwrap_or(if self.minutes >= 30.0 { 100 } else { 10 })
+        self.crash_hits.unwrap_or(if self.minutes >= LONG_MINUTES { 100 } else { 10 })
+    }
+
+    /// Whether it is a run of all faults that has the time for many of them.
+    pub fn is_long(&self) -> bool {
+        self.minutes >= LONG_MINUTES && self.rounds.is_none() && self.only.is_empty()
     }
 
     /// The command that repeats a run with this seed.

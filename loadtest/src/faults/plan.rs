@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::harm::{Harm, HarmClass, Layout, draw_of};
 
-/// Between two faults that are not mixed; at least one comes in any 5 s.
+/// Between two faults that are not mixed, and between one and the heal of what lasts of it.
 const GAP_MS: std::ops::RangeInclusive<u64> = 1_000..=4_000;
 
 /// Between two faults that are.
@@ -46,12 +46,15 @@ impl Plans {
             let gap_ms = if mixed > 0 { MIXED_GAP_MS } else { GAP_MS };
             let after = Duration::from_millis(self.random.random_range(gap_ms));
             let Some(class) = self.class() else { break };
-            planned.push(Planned { after, strike: Some(draw_of(&mut self.random, layout, class)) });
+            let harm = draw_of(&mut self.random, layout, class);
+            let lasts = harm.lasts();
+            planned.push(Planned { after, strike: Some(harm) });
             mixed = match mixed {
                 0 => [0, 0, 1, 2][self.random.random_range(0..4)],
                 more => more - 1,
             };
-            if mixed == 0 && self.random.random_bool(0.4) {
+            // What is over by itself needs no heal, and to wait for one would be time without a fault.
+            if mixed == 0 && lasts && self.random.random_bool(0.6) {
                 let after = Duration::from_millis(self.random.random_range(GAP_MS));
                 planned.push(Planned { after, strike: None });
             }
@@ -111,10 +114,20 @@ mod tests {
     }
 
     #[test]
-    fn no_five_seconds_pass_without_a_step() {
-        for planned in rounds(7, 50).concat() {
-            assert!(planned.after < Duration::from_secs(5));
+    fn no_five_seconds_pass_without_a_fault_that_is_there_or_comes() {
+        for planned in rounds(7, 50) {
+            let mut is_there = true;
+            for Planned { after, strike } in planned {
+                assert!(after < Duration::from_secs(5));
+                assert!(strike.is_some() || is_there, "a heal of nothing");
+                is_there = strike.is_some_and(|harm| harm.lasts());
+            }
         }
+    }
+
+    #[test]
+    fn some_rounds_heal_in_between() {
+        assert!(rounds(7, 50).concat().iter().any(|planned| planned.strike.is_none()));
     }
 
     #[test]

@@ -90,8 +90,9 @@ async fn plant(options: &FaultsOptions, seed: u64, bug: &Point, is_interrupted: 
             by.push(check);
         }
     }
-    let is_caught = by.iter().any(|check| bug.caught_by.contains(check));
     let after_seconds = if by.is_empty() { began.elapsed().as_secs() } else { report.seconds };
+    let in_time = after_seconds as f64 <= MINUTES_MAX * 60.0;
+    let is_caught = in_time && by.iter().any(|check| bug.caught_by.contains(check));
     let what = report.breaches.first().cloned().unwrap_or_default();
     Ok(Caught { bug: bug.name.clone(), by, is_caught, after_seconds, rounds: report.rounds, what, story: report.story })
 }

@@ -17,10 +17,13 @@ use tokio::time::{Instant, sleep};
 
 use super::report::PointHits;
 use super::round::Healed;
-use super::strike::{STILL_THERE, heal, new_lives};
-use super::timeline::{Struck, Timeline};
+use super::strike::{heal, new_life, router_place};
+use super::timeline::{STILL_THERE, Struck, Timeline};
 use super::world::World;
 use crate::harm::HarmedCluster;
+
+/// Their class in the report.
+pub const CRASH_POINT: &str = "crash point";
 
 /// How long points are armed in one round.
 const ROUND: Duration = Duration::from_secs(12);
@@ -131,6 +134,7 @@ impl Driver<'_> {
     /// Arms a point once and waits for the death.
     async fn one(&self, point: &str) -> Result<()> {
         let process = self.process()?;
+        let before = self.deaths_told(point)?;
         arm(&process, point, "1*return").await?;
         let armed = Instant::now();
         while process.is_alive() {
@@ -142,9 +146,10 @@ impl Driver<'_> {
             }
             sleep(POLL).await;
         }
-        self.note(point);
+        let is_hit = self.deaths_told(point)? > before;
+        let place = self.note(point, is_hit);
         self.cluster.local().restart(&self.name).await.with_context(|| format!("after {point}"))?;
-        self.end();
+        self.end(place);
         Ok(())
     }
 
@@ -152,32 +157,45 @@ impl Driver<'_> {
         self.cluster.local().process(&self.name)
     }
 
-    fn note(&self, point: &str) {
-        if let Some(point) = self.points.hits.borrow_mut().get_mut(point) {
-            point.hits += 1;
-        }
-        let router = self.cluster.layout().routers.iter().position(|router| *router == self.name);
-        let struck = Struck {
-            class: "crash point".to_owned(),
-            harm: format!("{} dies at {point}", self.name),
-            // Since when is known only up to the pause between two looks.
-            began: self.world.clock.now().before(POLL * 10),
-            ended: STILL_THERE,
-            routers: router.and_then(|router| u8::try_from(router).ok()).into_iter().collect(),
-            restarted: None,
-            shards: self.name.shard().map(|shard| usize::from(shard).saturating_sub(1)).into_iter().collect(),
-        };
-        new_lives(self.world, &struck);
-        self.struck.borrow_mut().struck.push(struck);
+    /// How often the process has said in its log that it dies at the point.
+    fn deaths_told(&self, point: &str) -> Result<usize> {
+        let log = self.cluster.local().data_dir().log(&self.name);
+        let log = std::fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
+        Ok(log.matches(&format!("crash point {point}: the process kills itself")).count())
     }
 
-    fn end(&self) {
+    /// Notes a death; its place among what struck.
+    fn note(&self, point: &str, is_hit: bool) -> usize {
+        match self.points.hits.borrow_mut().get_mut(point).filter(|_| is_hit) {
+            Some(point) => point.hits += 1,
+            None => self.cluster.note_death(&self.name),
+        }
+        let router = router_place(self.cluster.layout(), &self.name);
+        // Since when is known only up to the pause between two looks.
+        let began = self.world.clock.now().before(POLL * 10);
         let mut struck = self.struck.borrow_mut();
-        let beginning = self.name.to_string() + " ";
-        let own = struck.struck.iter_mut().filter(|struck| struck.harm.starts_with(&beginning));
-        for struck in own.filter(|struck| struck.ended == STILL_THERE) {
-            struck.ended = self.world.clock.now();
-            new_lives(self.world, struck);
+        if let Some(router) = router {
+            new_life(self.world, router);
+            struck.goes_down(router, began);
+        }
+        struck.struck.push(Struck {
+            class: CRASH_POINT.to_owned(),
+            harm: format!("{} dies at {point}", self.name),
+            began,
+            ended: STILL_THERE,
+            routers: router.into_iter().collect(),
+            shards: self.name.shard().map(|shard| usize::from(shard).saturating_sub(1)).into_iter().collect(),
+        });
+        struck.struck.len() - 1
+    }
+
+    fn end(&self, place: usize) {
+        let now = self.world.clock.now();
+        let mut struck = self.struck.borrow_mut();
+        struck.struck[place].ended = now;
+        if let Some(router) = router_place(self.cluster.layout(), &self.name) {
+            new_life(self.world, router);
+            struck.comes_up(router, now);
         }
     }
 }

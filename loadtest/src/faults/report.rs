@@ -8,11 +8,19 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
-use super::checks::{Breach, Findings, Recovery};
+use super::checks::{self, Breach, Findings, Recovery};
 use super::clock::Moment;
 use super::history::History;
+use super::points::CRASH_POINT;
 use super::timeline::Timeline;
 use super::told::Told;
+
+/// What a long run, of 30 minutes or more, has to come to.
+const FAULTS_MIN: u64 = 300;
+const ACKNOWLEDGED_MIN: u64 = 100_000;
+
+/// At least one fault comes, or is there, in any so many milliseconds of a round.
+const QUIET_MAX_MS: u64 = 5_000;
 
 /// All of it; also the JSON of `--report`.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -47,10 +55,12 @@ pub struct Report {
     pub worst_answer_ms: u64,
     /// The longest time that the suite itself stood still, in milliseconds.
     pub worst_stall_ms: u64,
+    /// The longest time without any fault between the first and the last one of a round, in milliseconds.
+    pub worst_quiet_ms: u64,
     /// From the heal to the end of the last saga, in milliseconds.
     pub worst_saga_ms: u64,
     /// What was to be done and was not.
-    pub missed: Option<String>,
+    pub missed: Vec<String>,
     /// What the reader must know.
     pub notes: Vec<String>,
     /// What is wrong, first the one whose story is told.
@@ -78,6 +88,8 @@ struct Counts {
 pub struct Restart {
     /// What had happened to it.
     pub harm: String,
+    /// The shard.
+    pub shard: usize,
     /// When it was started, or the last other fault that its shard could feel was over, in microseconds of the run.
     pub from: Moment,
     /// From then to the first served transfer, in milliseconds.
@@ -109,30 +121,32 @@ impl Report {
     }
 
     /// Takes in a round.
-    pub fn add_round(
-        &mut self,
-        timeline: &Timeline,
-        recoveries: &[Recovery],
-        answer: Duration,
-        saga: Option<Duration>,
-    ) {
+    pub fn add_round(&mut self, timeline: &Timeline, saga: Option<Duration>) {
         self.rounds += 1;
         for struck in &timeline.struck {
             self.faults.entry(struck.class.clone()).or_default().count += 1;
         }
-        for recovery in recoveries {
-            let Some(took_ms) = recovery.took.map(millis) else { continue };
-            let fault = self.faults.entry(recovery.class.clone()).or_default();
-            fault.worst_recovery_ms = fault.worst_recovery_ms.max(took_ms);
-            if recovery.is_restart {
-                self.worst_restart_ms = self.worst_restart_ms.max(took_ms);
-                self.restarts.push(Restart { harm: recovery.harm.clone(), from: recovery.from, took_ms });
-            }
-        }
         let stalls = timeline.stalls.iter().map(|(from, until)| millis(until.since(*from)));
         self.worst_stall_ms = self.worst_stall_ms.max(stalls.max().unwrap_or_default());
-        self.worst_answer_ms = self.worst_answer_ms.max(millis(answer));
+        if !timeline.struck.iter().any(|struck| struck.class == CRASH_POINT) {
+            self.worst_quiet_ms = self.worst_quiet_ms.max(millis(timeline.longest_quiet()));
+        }
         self.worst_saga_ms = self.worst_saga_ms.max(saga.map_or(0, millis));
+    }
+
+    /// Takes in how soon things went on in a round.
+    pub fn add_recoveries(&mut self, recoveries: &[Recovery], restarts: &[checks::Restart], answer: Duration) {
+        self.worst_answer_ms = self.worst_answer_ms.max(millis(answer));
+        for Recovery { class, took } in recoveries {
+            let Some(took_ms) = took.map(millis) else { continue };
+            let fault = self.faults.entry(class.clone()).or_default();
+            fault.worst_recovery_ms = fault.worst_recovery_ms.max(took_ms);
+        }
+        for checks::Restart { start, from, took } in restarts {
+            let Some(took_ms) = took.map(millis) else { continue };
+            self.worst_restart_ms = self.worst_restart_ms.max(took_ms);
+            self.restarts.push(Restart { harm: start.harm.clone(), shard: start.shard + 1, from: *from, took_ms });
+        }
     }
 
     /// Takes in what the checks of a round have looked at.
@@ -174,10 +188,28 @@ impl Report {
         };
     }
 
+    /// Notes what a run did not do that it is for: `is_long` says that it had the time for all of it.
+    pub fn judge(&mut self, is_long: bool, is_interrupted: bool) {
+        let mut miss = |is_missed: bool, what: String| self.missed.extend(is_missed.then_some(what));
+        miss(is_interrupted, "it was ended early".to_owned());
+        let quiet = self.worst_quiet_ms;
+        miss(quiet > QUIET_MAX_MS, format!("{quiet} ms without a fault, {QUIET_MAX_MS} ms at most were to be"));
+        if is_long && !is_interrupted {
+            let (faults, acknowledged) =
+                (self.faults.values().map(|fault| fault.count).sum::<u64>(), self.acknowledged);
+            miss(faults < FAULTS_MIN, format!("only {faults} faults, {FAULTS_MIN} were to be"));
+            let few = format!("only {acknowledged} transfers acknowledged, {ACKNOWLEDGED_MIN} were to be");
+            miss(acknowledged < ACKNOWLEDGED_MIN, few);
+            let absent = self.classes.iter().filter(|class| !self.faults.contains_key(*class));
+            let absent: Vec<&str> = absent.map(String::as_str).collect();
+            miss(!absent.is_empty(), format!("these faults never came: {}", absent.join(", ")));
+        }
+    }
+
     /// Takes in what is wrong.
     pub fn breached(&mut self, breaches: &[Breach], story: String) {
-        self.breaches = breaches.iter().map(|breach| format!("{}: {}", breach.check, breach.what)).collect();
-        self.story = Some(story);
+        self.breaches.extend(breaches.iter().map(|breach| format!("{}: {}", breach.check, breach.what)));
+        self.story.get_or_insert_default().push_str(&story);
     }
 
     /// All faults together.
@@ -219,11 +251,17 @@ impl Report {
     fn rest(&self, text: &mut String) -> std::fmt::Result {
         let unknowns: u64 = self.unknowns.values().sum();
         writeln!(text, "left open by some call: {unknowns} requests, which came to: {}", words(&self.unknowns))?;
-        writeln!(text, "worst: {} ms from the start of a PostgreSQL to the first transfer,", self.worst_restart_ms)?;
+        let restarts = self.restarts.len();
+        writeln!(
+            text,
+            "worst: {} ms from one of {restarts} starts of a PostgreSQL to the first transfer,",
+            self.worst_restart_ms
+        )?;
         writeln!(text, "       {} ms for an answer of a living router,", self.worst_answer_ms)?;
-        writeln!(text, "       {} ms from the heal to the end of the last saga", self.worst_saga_ms)?;
+        writeln!(text, "       {} ms from the heal to the end of the last saga,", self.worst_saga_ms)?;
+        writeln!(text, "       {} ms without a fault between two of a round,", self.worst_quiet_ms)?;
         writeln!(text, "       {} ms that the suite itself stood still", self.worst_stall_ms)?;
-        if let Some(missed) = &self.missed {
+        for missed in &self.missed {
             writeln!(text, "MISSED: {missed}")?;
         }
         for note in &self.notes {
@@ -259,4 +297,32 @@ fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(faults: u64, acknowledged: u64, worst_quiet_ms: u64) -> Report {
+        let classes = vec!["delay".to_owned()];
+        let faults = [("delay".to_owned(), Fault { count: faults, worst_recovery_ms: 0 })].into();
+        Report { faults, acknowledged, worst_quiet_ms, classes, ..Report::default() }
+    }
+
+    fn missed(mut report: Report, is_long: bool, is_interrupted: bool) -> usize {
+        report.judge(is_long, is_interrupted);
+        report.missed.len()
+    }
+
+    #[test]
+    fn long_run_that_did_too_little_is_told_so() {
+        assert_eq!(missed(report(300, 100_000, 5_000), true, false), 0);
+        for poor in [report(299, 100_000, 0), report(300, 99_999, 0), report(300, 100_000, 5_001)] {
+            assert_eq!(missed(poor, true, false), 1);
+        }
+        let other = Report { classes: vec!["delay".to_owned(), "failover".to_owned()], ..report(300, 100_000, 0) };
+        assert_eq!(missed(other, true, false), 1);
+        assert_eq!(missed(report(1, 1, 0), false, false), 0);
+        assert_eq!(missed(report(1, 1, 0), false, true), 1);
+    }
 }

@@ -5,10 +5,11 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use anyhow::Result;
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
+use super::checks::SAGAS_MAX;
 use super::clock::Moment;
 use super::history::{Fate, History, How, RequestId, Want};
 use super::survey::Databases;
@@ -16,7 +17,7 @@ use super::workload::{Line, ask, attempt};
 use super::world::{USUAL_WAIT, World};
 
 /// How long anything may take to be decided after everything is well again.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = SAGAS_MAX;
 
 /// Calls at the same time.
 const AT_ONCE: usize = 8;
@@ -40,8 +41,9 @@ pub async fn resolve(
 ) -> Result<Option<Duration>> {
     let until = healed.plus(PATIENCE);
     let open = matching(world, |history, id| history.get(id).is_open());
-    each(world, open, async |line: &mut Line, id| until_decided(world, line, id, until).await).await?;
-    let closed = sagas_closed(world, databases, healed, until).await?;
+    let decided = each(world, open, async |line: &mut Line, id| until_decided(world, line, id, until).await);
+    // At the same time, so that what the repeats take does not count.
+    let ((), closed) = try_join(decided, sagas_closed(world, databases, healed, until)).await?;
     // Those that were pending have an end now, which their keys have to tell.
     let open = matching(world, |history, id| history.get(id).is_open());
     each(world, open, async |line: &mut Line, id| until_decided(world, line, id, until).await).await?;

@@ -46,7 +46,8 @@ pub async fn run(
 ) -> Result<Rounded> {
     world.is_over.set(false);
     let load = try_join_all(workers.iter_mut().map(Worker::work));
-    let struck = RefCell::new(Timeline { began: world.clock.now(), ..Timeline::default() });
+    let routers = world.routers.len();
+    let struck = RefCell::new(Timeline { began: world.clock.now(), routers, ..Timeline::default() });
     let faults = async {
         let healed = faults(&struck).await;
         if matches!(healed, Ok(Healed::At(_))) {

@@ -29,7 +29,14 @@ pub async fn tell(world: &World, databases: &Databases, breach: &Breach) -> Resu
         let account = world.population.account(account);
         writeln!(story, "account {} on shard {}", account.id, account.shard + 1)?;
     }
-    if let Some(id) = breach.request {
+    let named = named(&breach.what);
+    let request = breach.request.or_else(|| asked_for(world, &named));
+    if request.is_none() {
+        for transfer in named {
+            rows(databases, transfer, &mut story).await?;
+        }
+    }
+    if let Some(id) = request {
         let family = family(world, id);
         for id in &family {
             let history = world.history.borrow();
@@ -43,6 +50,19 @@ pub async fn tell(world: &World, databases: &Databases, breach: &Breach) -> Resu
         }
     }
     Ok(story)
+}
+
+/// The transfers that a text names.
+fn named(text: &str) -> Vec<Uuid> {
+    let words = text.split(|letter: char| !letter.is_ascii_hexdigit() && letter != '-');
+    words.filter(|word| word.len() == 36).filter_map(|word| word.parse().ok()).collect()
+}
+
+/// The request that one of these transfers is of.
+fn asked_for(world: &World, transfers: &[Uuid]) -> Option<RequestId> {
+    let history = world.history.borrow();
+    let about = |request: &Request| request.transfer().is_some_and(|transfer| transfers.contains(&transfer));
+    history.live().find(|(_, request)| about(request)).map(|(id, _)| id)
 }
 
 /// How many calls a story about this request has.
@@ -93,7 +113,7 @@ fn calls(world: &World, family: &[RequestId], story: &mut String) -> Result<()> 
     }
     calls.sort_by_key(|(_, attempt)| attempt.sent);
     for (id, attempt) in calls {
-        let Attempt { how, router, sent, answered, answer } = attempt;
+        let Attempt { how, router, sent, answered, answer, is_replay } = attempt;
         let word = match how {
             How::Asked => "asked",
             How::Altered => "asked with another amount",
@@ -101,7 +121,8 @@ fn calls(world: &World, family: &[RequestId], story: &mut String) -> Result<()> 
         };
         let router = &world.routers[usize::from(router)].url;
         let took_ms = answered.since(sent).as_millis();
-        writeln!(story, "{sent}  request {id} {word} through {router}, after {took_ms} ms: {answer}")?;
+        let again = if is_replay { " (again)" } else { "" };
+        writeln!(story, "{sent}  request {id} {word} through {router}, after {took_ms} ms: {answer}{again}")?;
     }
     Ok(())
 }
@@ -129,4 +150,17 @@ async fn rows(databases: &Databases, transfer: Uuid, story: &mut String) -> Resu
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transfers_are_found_in_the_words_of_a_breach() {
+        let what =
+            "credits_paired on shard 2: 1 violations, such as: transfer 019acb2e-5f00-8401-8000-00c0ffee0007, credited";
+        assert_eq!(named(what), [Uuid::from_u128(0x019acb2e_5f00_8401_8000_00c0ffee0007)]);
+        assert!(named("12 violations of account 154713824973807").is_empty());
+    }
 }

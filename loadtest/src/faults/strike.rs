@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::clock::Moment;
 use super::plan::Planned;
 use super::round::Healed;
-use super::timeline::{Struck, Timeline, WrongClock};
+use super::timeline::{STILL_THERE, Start, Struck, Timeline, WrongClock};
 use super::world::World;
-use crate::harm::{Harm, HarmedCluster, Layout};
+use crate::harm::{Change, Harm, HarmedCluster, Layout};
 
 /// After the last fault, before the heal.
 const LINGER: Duration = Duration::from_millis(1_500);
@@ -53,8 +53,9 @@ pub async fn execute(
                 while let Some(done) = running.next().await {
                     done?;
                 }
-                if let Healed::Never(why) = heal(world, cluster, struck).await {
-                    return Ok(Healed::Never(why));
+                // Nobody waits until all is well again: the next fault comes on top of what is still recovering.
+                if let Err(error) = undo(world, cluster, struck).await {
+                    return Ok(Healed::Never(format!("{error:#}")));
                 }
                 due = Instant::now();
             }
@@ -78,15 +79,41 @@ async fn inflict(world: &World, cluster: &HarmedCluster, harm: &Harm, struck: &R
         struck.struck.push(note(harm, cluster.layout(), began));
         struck.struck.len() - 1
     };
-    new_lives(world, &struck.borrow().struck[place]);
     note_clock(world, harm, began);
-    cluster.inflict(harm).await.with_context(|| format!("cannot {harm}"))?;
-    let mut struck = struck.borrow_mut();
-    if !lasts(harm) {
-        struck.struck[place].ended = world.clock.now();
+    let harm_told = harm.to_string();
+    let told =
+        |change: Change<'_>| note_change(world, cluster, &mut struck.borrow_mut(), change, (&harm_told, Some(place)));
+    cluster.inflict(harm, &told).await.with_context(|| format!("cannot {harm}"))?;
+    if !harm.lasts() {
+        struck.borrow_mut().struck[place].ended = world.clock.now();
     }
-    new_lives(world, &struck.struck[place]);
     Ok(())
+}
+
+/// Notes what happens to a process: of a router, that nobody goes on with a connection of before; of a PostgreSQL, that its
+/// shard is to serve again.
+fn note_change(
+    world: &World,
+    cluster: &HarmedCluster,
+    timeline: &mut Timeline,
+    change: Change<'_>,
+    (harm, by): (&str, Option<usize>),
+) {
+    let now = world.clock.now();
+    let (Change::Down(name) | Change::GoesOn(name) | Change::Started(name)) = change;
+    if let Some(router) = router_place(cluster.layout(), name) {
+        new_life(world, router);
+        match change {
+            Change::Down(_) => timeline.goes_down(router, now),
+            Change::GoesOn(_) | Change::Started(_) => timeline.comes_up(router, now),
+        }
+    }
+    if let Change::Started(_) = change
+        && cluster.is_primary(name)
+        && let Some(shard) = name.shard().map(place)
+    {
+        timeline.starts.push(Start { shard, at: now, harm: harm.to_owned(), by });
+    }
 }
 
 /// Due times are of PostgreSQL's clock, so it is remembered when one was wrong.
@@ -99,58 +126,49 @@ fn note_clock(world: &World, harm: &Harm, began: Moment) {
     }
 }
 
-/// Undoes all harm, and notes its end.
+/// Undoes all harm, notes its end, and waits until every process is ready.
 pub async fn heal(world: &World, cluster: &HarmedCluster, struck: &RefCell<Timeline>) -> Healed {
-    if let Err(error) = cluster.heal().await {
-        return Healed::Never(format!("{error:#}"));
-    }
-    let healed = world.clock.now();
+    let healed = async {
+        let undone = undo(world, cluster, struck).await?;
+        cluster.ready().await?;
+        anyhow::Ok(undone)
+    };
+    healed.await.map_or_else(|error| Healed::Never(format!("{error:#}")), Healed::At)
+}
+
+/// Undoes all harm and notes its end.
+async fn undo(world: &World, cluster: &HarmedCluster, struck: &RefCell<Timeline>) -> Result<Moment> {
+    let told = |change: Change<'_>| note_change(world, cluster, &mut struck.borrow_mut(), change, ("the heal", None));
+    cluster.undo(&told).await?;
+    let undone = world.clock.now();
     for clock in world.clocks.borrow_mut().iter_mut().filter(|clock| clock.ended == STILL_THERE) {
-        clock.ended = healed;
+        clock.ended = undone;
     }
     for struck in struck.borrow_mut().struck.iter_mut().filter(|struck| struck.ended == STILL_THERE) {
-        struck.ended = healed;
-        new_lives(world, struck);
+        struck.ended = undone;
     }
-    Healed::At(healed)
+    Ok(undone)
 }
 
 /// Connections of before break, and say nothing of the router as it is now.
-pub fn new_lives(world: &World, struck: &Struck) {
-    for router in &struck.routers {
-        let life = &world.lives[usize::from(*router)];
-        life.set(life.get() + 1);
-    }
+pub fn new_life(world: &World, router: u8) {
+    let life = &world.lives[usize::from(router)];
+    life.set(life.get() + 1);
 }
 
-/// Until the heal.
-pub const STILL_THERE: Moment = Moment(u64::MAX);
-
-/// Whether a harm is there until the heal.
-fn lasts(harm: &Harm) -> bool {
-    match harm {
-        Harm::Kill { .. } | Harm::Freeze { .. } | Harm::RollingRestart | Harm::Failover { .. } => false,
-        Harm::Partition { .. }
-        | Harm::OneWayPartition { .. }
-        | Harm::FlappingPartition { .. }
-        | Harm::Delay { .. }
-        | Harm::CutMidMessage { .. }
-        | Harm::DuplicateRequests { .. }
-        | Harm::ReplayRequests { .. }
-        | Harm::DropAnswers { .. }
-        | Harm::SlowPostgres { .. }
-        | Harm::LoseCommits { .. }
-        | Harm::WrongClock { .. }
-        | Harm::DiskFull { .. }
-        | Harm::ConnectionsExhausted { .. } => true,
-    }
+/// A router's place among all.
+pub fn router_place(layout: &Layout, name: &ProcessName) -> Option<u8> {
+    layout.routers.iter().position(|router| router == name).and_then(|place| u8::try_from(place).ok())
 }
 
 /// Whom a harm concerns.
 fn note(harm: &Harm, layout: &Layout, began: Moment) -> Struck {
     let names: Vec<&ProcessName> = match harm {
         Harm::Kill { process, .. } | Harm::Freeze { process, .. } | Harm::WrongClock { process, .. } => vec![process],
-        Harm::RollingRestart => layout.routers.iter().chain(&layout.shard_nodes).chain(&layout.postgres).collect(),
+        Harm::RollingRestart => {
+            let servers = layout.postgres.iter().chain(&layout.redis);
+            layout.routers.iter().chain(&layout.shard_nodes).chain(servers).collect()
+        }
         Harm::Partition { one, other }
         | Harm::FlappingPartition { one, other, .. }
         | Harm::Delay { one, other, .. } => {
@@ -167,11 +185,12 @@ fn note(harm: &Harm, layout: &Layout, began: Moment) -> Struck {
         | Harm::ConnectionsExhausted { .. }
         | Harm::Failover { .. } => vec![],
     };
-    // On a link the router itself lives on.
-    let stops_routers =
-        matches!(harm, Harm::Kill { .. } | Harm::Freeze { .. } | Harm::WrongClock { .. } | Harm::RollingRestart);
-    let router = |name: &&ProcessName| layout.routers.iter().position(|router| router == *name);
-    let routers = names.iter().filter_map(router).filter(|_| stops_routers);
+    let serves = |router: &ProcessName, name: &ProcessName| match (router, name) {
+        (ProcessName::Router { region, .. }, ProcessName::Redis { region: of }) => region == of,
+        _ => router == name,
+    };
+    let is_hurt = |router: &ProcessName| names.iter().any(|name| serves(router, name));
+    let routers = (0..).zip(&layout.routers).filter(|(_, router)| is_hurt(router)).map(|(place, _)| place);
     let named = match harm {
         Harm::SlowPostgres { shard, .. }
         | Harm::LoseCommits { shard, .. }
@@ -183,19 +202,12 @@ fn note(harm: &Harm, layout: &Layout, began: Moment) -> Struck {
     let mut shards: Vec<usize> = names.iter().filter_map(|name| name.shard()).chain(named).map(place).collect();
     shards.sort_unstable();
     shards.dedup();
-    let restarted = match harm {
-        Harm::Kill { process, pause_ms } if process.role() == Role::Postgres => {
-            process.shard().map(|shard| (place(shard), began.plus(Duration::from_millis(*pause_ms))))
-        }
-        _ => None,
-    };
     Struck {
         class: harm.class().to_string(),
         harm: harm.to_string(),
         began,
         ended: STILL_THERE,
-        routers: routers.filter_map(|router| u8::try_from(router).ok()).collect(),
-        restarted,
+        routers: routers.collect(),
         shards,
     }
 }

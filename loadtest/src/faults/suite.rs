@@ -108,6 +108,7 @@ pub async fn run(options: &FaultsOptions, seed: u64, is_interrupted: &Cell<bool>
         ran?;
     }
     show.finish();
+    report.judge(options.is_long(), is_interrupted.get());
     Ok(report)
 }
 
@@ -141,6 +142,7 @@ struct Suite<'a> {
     world: Rc<World>,
     workers: Vec<Worker>,
     plans: Plans,
+    seed: u64,
     random: SmallRng,
     /// The ends of the shards' chains at the last check.
     kept: Vec<KeptChains>,
@@ -167,6 +169,7 @@ impl<'a> Suite<'a> {
             show,
             workers: (0..clients).map(worker).collect(),
             plans: Plans::new(seed, classes),
+            seed,
             random: SmallRng::seed_from_u64(seed ^ 0x5EED),
             kept: vec![],
             report,
@@ -198,15 +201,17 @@ impl<'a> Suite<'a> {
     async fn points(mut self, is_interrupted: &Cell<bool>) -> Result<()> {
         let goal = self.options.crash_hits();
         let points = Points::of(self.cluster, goal).await?;
+        // Of its own: how often the other one is asked depends on the answers that came.
+        let mut seeds = SmallRng::seed_from_u64(self.seed ^ 0xDEAD);
         let patience = POINTS_MIN.max(POINTS_PER_HIT * u32::try_from(goal).unwrap_or(u32::MAX));
         let begin = self.world.clock.now();
         let mut is_clean = true;
         while is_clean && !is_interrupted.get() && !points.is_done() {
             if self.world.clock.now().since(begin) >= patience {
-                self.report.missed = Some(format!("not every crash point was hit {goal} times"));
+                self.report.missed.push(format!("not every crash point was hit {goal} times"));
                 break;
             }
-            let seed = self.random.random();
+            let seed = seeds.random();
             let faults = async |cluster: &HarmedCluster, world: &World, show: &Show, struck: &RefCell<Timeline>| {
                 show.now(world, "dying at crash points");
                 points.strike(world, cluster, seed, struck, is_interrupted).await
@@ -221,16 +226,22 @@ impl<'a> Suite<'a> {
     async fn close(mut self, begin: Moment, is_clean: bool) -> Result<()> {
         if is_clean && self.report.rounds > 0 {
             self.whole_histories().await?;
-            self.show.now(&self.world, "reading the streams of events");
-            let breaches = self.report.add_told(told::by_events(self.cluster).await?);
-            if !breaches.is_empty() {
-                self.breached(&breaches, &Timeline::default()).await?;
-            }
+            self.events().await?;
         }
         self.report.seconds += self.world.clock.now().since(begin).as_secs();
         self.report.count(&self.world.history.borrow());
         self.report.notes.extend(self.cluster.notes());
         Ok(())
+    }
+
+    /// Whether all is told that other services are to be told.
+    async fn events(&mut self) -> Result<bool> {
+        self.show.now(&self.world, "reading the streams of events");
+        let breaches = self.report.add_told(told::by_events(self.cluster).await?);
+        if !breaches.is_empty() {
+            self.breached(&breaches, &Timeline::default()).await?;
+        }
+        Ok(breaches.is_empty())
     }
 
     /// One round and its check; whether nothing is wrong.
@@ -265,7 +276,8 @@ impl<'a> Suite<'a> {
             self.report.count(&world.history.borrow());
             show.checked(self.report, survey.open.len());
         }
-        Ok(true)
+        // The streams grow, so a long run reads them at its end only.
+        if self.options.is_planting() { self.events().await } else { Ok(true) }
     }
 
     /// Brings everything to an end, and reads what is there.
@@ -284,8 +296,12 @@ impl<'a> Suite<'a> {
         let scene = Scene::new(&self.world.population, &history, survey, timeline);
         let findings = checks::run(&scene);
         self.report.add_checks(&findings);
-        let (recoveries, worst) = (checks::recoveries(&scene), checks::worst_answer(&scene));
-        self.report.add_round(timeline, &recoveries, worst, survey.sagas_closed_after);
+        self.report.add_round(timeline, survey.sagas_closed_after);
+        self.report.add_recoveries(
+            &checks::recoveries(&scene),
+            &checks::restarts(&scene),
+            checks::worst_answer(&scene),
+        );
         findings.into_iter().flat_map(|finding| finding.breaches).collect()
     }
 

@@ -40,6 +40,20 @@ impl Default for HarmOptions {
     }
 }
 
+/// What happens to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// It is about to be stopped or killed.
+    Down(&'a ProcessName),
+    /// It goes on after it was stopped.
+    GoesOn(&'a ProcessName),
+    /// It was started, or promoted. It need not be ready.
+    Started(&'a ProcessName),
+}
+
+/// Is told what happens to which process, as it happens.
+pub type Told<'a> = &'a dyn Fn(Change<'_>);
+
 /// Where a router is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouterPlace {
@@ -187,15 +201,15 @@ impl HarmedCluster {
     ///
     /// # Errors
     /// The harm could not be done.
-    pub async fn inflict(&self, harm: &Harm) -> Result<()> {
+    pub async fn inflict(&self, harm: &Harm, told: Told<'_>) -> Result<()> {
         match harm {
-            Harm::Kill { process, pause_ms } => self.kill(process, *pause_ms).await,
-            Harm::Freeze { process, pause_ms } => self.freeze(process, *pause_ms).await,
-            Harm::RollingRestart => self.restart_all().await,
-            Harm::WrongClock { process, ahead_seconds } => self.set_clock(process, *ahead_seconds).await,
+            Harm::Kill { process, pause_ms } => self.kill(process, *pause_ms, told).await,
+            Harm::Freeze { process, pause_ms } => self.freeze(process, *pause_ms, told).await,
+            Harm::RollingRestart => self.restart_all(told).await,
+            Harm::WrongClock { process, ahead_seconds } => self.set_clock(process, *ahead_seconds, told).await,
             Harm::DiskFull { shard } => self.fill_disk(*shard),
             Harm::ConnectionsExhausted { shard } => self.exhaust_connections(*shard).await,
-            Harm::Failover { shard } => self.fail_over(*shard).await,
+            Harm::Failover { shard } => self.fail_over(*shard, told).await,
             Harm::Partition { .. }
             | Harm::OneWayPartition { .. }
             | Harm::FlappingPartition { .. }
@@ -216,6 +230,12 @@ impl HarmedCluster {
     pub(super) async fn turn_of(&self, name: &ProcessName) -> Result<TurnGuard<'_, ()>> {
         let turn = self.turns.get(name).with_context(|| format!("this cluster has no {name}"))?;
         Ok(turn.lock().await)
+    }
+
+    /// Whether a process is the PostgreSQL that a shard-node writes to; a standby is not.
+    pub fn is_primary(&self, name: &ProcessName) -> bool {
+        let primary = name.shard().filter(|_| name.role() == Role::Postgres).map(|shard| self.cluster.primary(shard));
+        matches!(primary, Some(Ok(primary)) if primary == *name)
     }
 
     /// Stops the cluster and deletes it.

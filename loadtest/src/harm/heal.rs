@@ -8,18 +8,17 @@ use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
 use local_cluster::{ProcessName, Role, Signal};
 
-use super::cluster::{HarmedCluster, locked, server};
+use super::cluster::{HarmedCluster, Told, locked, server};
 
 /// How long all processes may take until they are ready.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl HarmedCluster {
-    /// Undoes all harm and waits until every process is ready. Harms that are still being inflicted are waited for.
+    /// Undoes all harm. Harms that are still being inflicted are waited for.
     ///
     /// # Errors
-    /// Some processes are not ready after 30 s; the message names them. Or a standby cannot be made again.
-    pub async fn heal(&self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+    /// A process cannot be started, or a standby cannot be made again.
+    pub async fn undo(&self, told: Told<'_>) -> Result<()> {
         // What these hold ends with them; a flapping partition must end before its ways are opened.
         let mut ongoing = mem::take(&mut *locked(&self.marks.ongoing));
         ongoing.shutdown().await;
@@ -32,30 +31,34 @@ impl HarmedCluster {
             let names = self.cluster.processes().into_iter().map(|process| process.name);
             for name in names.filter(|name| name.role() == role) {
                 let is_excused = role == Role::Postgres && name.shard().is_some_and(|shard| full.contains(&shard));
-                self.mend(&name, is_excused).await?;
+                self.mend(&name, is_excused, told).await?;
             }
         }
         try_join_all(self.layout().standbys.iter().map(|shard| self.mend_standby(*shard))).await?;
-        self.all_ready(deadline).await
+        Ok(())
     }
 
     /// Makes a process run, with the right clock.
-    async fn mend(&self, name: &ProcessName, is_excused: bool) -> Result<()> {
+    async fn mend(&self, name: &ProcessName, is_excused: bool, told: Told<'_>) -> Result<()> {
         let _turn = self.turn_of(name).await?;
         self.cluster.signal_all(name, Signal::SIGCONT).await?;
         if locked(&self.marks.wrong_clocks).remove(name) {
-            self.restart_with(name, BTreeMap::new()).await?;
+            self.restart_with(name, BTreeMap::new(), told).await?;
         }
         if self.cluster.process(name)?.is_alive() || self.is_deposed(name)? {
             return Ok(());
         }
-        let death = format!("{name} had ended by itself and was started again");
         match name.role() {
-            Role::Router | Role::ShardNode => locked(&self.marks.deaths).push(death),
+            Role::Router | Role::ShardNode => self.note_death(name),
             _ if is_excused => {}
-            _ => self.marks.note(death),
+            _ => self.marks.note(death(name)),
         }
-        self.cluster.launch(name).await
+        self.start_one(name, told).await
+    }
+
+    /// Notes that one of the wallet's own programs has ended by itself.
+    pub fn note_death(&self, name: &ProcessName) {
+        locked(&self.marks.deaths).push(death(name));
     }
 
     /// Whether it was a primary before a failover: it comes back as a standby, made anew.
@@ -71,7 +74,12 @@ impl HarmedCluster {
         if self.cluster.has_standby(shard)? { Ok(()) } else { self.cluster.rebuild_standby(shard).await }
     }
 
-    async fn all_ready(&self, deadline: Instant) -> Result<()> {
+    /// Waits until every process is ready.
+    ///
+    /// # Errors
+    /// Some are not after 30 s; the message names them.
+    pub async fn ready(&self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
         let names = self.cluster.processes().into_iter().map(|process| process.name);
         let readying = names.map(async |name| {
             let patience = deadline.saturating_duration_since(Instant::now());
@@ -89,4 +97,8 @@ impl HarmedCluster {
         );
         Ok(())
     }
+}
+
+fn death(name: &ProcessName) -> String {
+    format!("{name} had ended by itself and was started again")
 }

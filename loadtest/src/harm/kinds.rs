@@ -225,6 +225,26 @@ impl fmt::Display for HarmClass {
 }
 
 impl Harm {
+    /// Whether it is there until the heal; otherwise it is over by itself.
+    pub fn lasts(&self) -> bool {
+        match self {
+            Self::Kill { .. } | Self::Freeze { .. } | Self::RollingRestart | Self::Failover { .. } => false,
+            Self::Partition { .. }
+            | Self::OneWayPartition { .. }
+            | Self::FlappingPartition { .. }
+            | Self::Delay { .. }
+            | Self::CutMidMessage { .. }
+            | Self::DuplicateRequests { .. }
+            | Self::ReplayRequests { .. }
+            | Self::DropAnswers { .. }
+            | Self::SlowPostgres { .. }
+            | Self::LoseCommits { .. }
+            | Self::WrongClock { .. }
+            | Self::DiskFull { .. }
+            | Self::ConnectionsExhausted { .. } => true,
+        }
+    }
+
     /// What the report counts it as.
     pub fn class(&self) -> HarmClass {
         match self {

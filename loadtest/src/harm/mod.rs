@@ -2,7 +2,7 @@
 //!
 //! [`HarmedCluster`] starts two regions of two shards in which every way between two processes (router to shard-node,
 //! shard-node to shard-node, shard-node to PostgreSQL, router to Redis) leads through a proxy of this program.
-//! [`draw_of`] takes a [`Harm`] from a seeded generator; [`HarmedCluster::inflict`] does it, [`HarmedCluster::heal`]
+//! [`draw_of`] takes a [`Harm`] from a seeded generator; [`HarmedCluster::inflict`] does it, [`HarmedCluster::undo`]
 //! undoes all.
 
 mod cluster;
@@ -16,6 +16,6 @@ mod servers;
 #[cfg(test)]
 mod tests;
 
-pub use cluster::{HarmOptions, HarmedCluster};
+pub use cluster::{Change, HarmOptions, HarmedCluster};
 pub use draw::{Layout, draw_of};
 pub use kinds::{Harm, HarmClass};

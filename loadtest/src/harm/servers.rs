@@ -7,7 +7,7 @@ use local_cluster::ProcessName;
 use tokio::sync::watch;
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::cluster::{HarmedCluster, locked, node, server};
+use super::cluster::{Change, HarmedCluster, Told, locked, node, server};
 
 /// How long a server may take until it refuses connections.
 const EXHAUSTED_WITHIN: Duration = Duration::from_secs(10);
@@ -42,12 +42,12 @@ impl HarmedCluster {
     }
 
     /// Kills the primary and promotes its standby. After an earlier failover the standby is made first.
-    pub(super) async fn fail_over(&self, shard: u16) -> Result<()> {
+    pub(super) async fn fail_over(&self, shard: u16, told: Told<'_>) -> Result<()> {
         let _turns = self.turns_of_servers(shard).await?;
         if !self.cluster.has_standby(shard)? {
             self.cluster.rebuild_standby(shard).await?;
         }
-        self.cluster.fail_over(shard).await?;
+        told(Change::Started(&self.cluster.fail_over(shard).await?));
         Ok(())
     }
 

@@ -127,16 +127,21 @@ impl World {
         panic!("{key} is not posted: {last}; {:?}", self.cluster.notes());
     }
 
+    async fn undo(&self) {
+        self.cluster.undo(&|_| ()).await.unwrap();
+        self.cluster.ready().await.unwrap();
+    }
+
     /// Heals, and lets money go round through all shards.
     async fn healed(&self) {
-        self.cluster.heal().await.unwrap();
+        self.undo().await;
         for (from, to) in [(1, 2), (2, 3), (3, 4), (4, 1)] {
             self.posted(from, to, &self.key()).await;
         }
     }
 
     async fn inflict(&self, harm: Harm) {
-        self.cluster.inflict(&harm).await.unwrap_or_else(|error| panic!("{harm}: {error:#}"));
+        self.cluster.inflict(&harm, &|_| ()).await.unwrap_or_else(|error| panic!("{harm}: {error:#}"));
     }
 
     async fn database(&self, shard: u16) -> Client {

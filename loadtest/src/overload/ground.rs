@@ -113,7 +113,7 @@ mod tests {
 
     fn sort(status: u16, body: &'static str, retry_after: Option<u32>) -> Sort {
         let status = StatusCode::from_u16(status).unwrap();
-        sort_of(&Ok(Reply { status, body: Bytes::from_static(body.as_bytes()) }), retry_after)
+        sort_of(&Ok(Reply { status, body: Bytes::from_static(body.as_bytes()), is_replay: false }), retry_after)
     }
 
     #[test]

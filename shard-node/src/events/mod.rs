@@ -169,7 +169,10 @@ async fn tell(
     let ids: Vec<Uuid> = batches.iter().flat_map(|batch| &batch.transfers).copied().collect();
     if !ids.is_empty() {
         let events = texts(&ids, events::ended(client, &ids).await?, metrics)?;
-        stream.append(&events).await?;
+        match stream.append(&events).await {
+            Err(error) if runtime::bug!("bug::cursor_without_redis") => tracing::debug!(%error, "events are lost"),
+            appended => appended?,
+        }
         metrics.relayed.inc_by(u64::try_from(events.len()).unwrap_or(u64::MAX));
     }
     // In a writer's order, so the last one is the highest.

@@ -231,6 +231,35 @@ pub const POINTS: &[Point] = &[
         &["audit::reserved_explained"],
         "transfers that expire",
     ),
+    bug(
+        "bug::nothing_expires",
+        Side::Debit,
+        "The sweep of the expiry finds nothing.",
+        &["two_step_expires"],
+        "transfers that expire",
+    ),
+    bug(
+        "bug::commit_takes_all",
+        Side::Debit,
+        "A commit of a part is taken for one of all.",
+        &["two_step_amounts"],
+        "part commits",
+    ),
+    bug(
+        "bug::ends_on_release",
+        Side::Debit,
+        "The process ends itself when a two-step transfer is released.",
+        &["ends_by_faults"],
+        "releases",
+    ),
+    // Events.
+    bug(
+        "bug::cursor_without_redis",
+        Side::Shard,
+        "The cursor of the events moves although Redis has not taken them.",
+        &["events_told"],
+        "a Redis that is killed or cut off",
+    ),
     // Reads.
     bug(
         "bug::stale_reads",

@@ -325,7 +325,7 @@ impl Lane {
         let standing = self.node.standing.load_full();
         let (mut books, head) = session.load(&batch.stamped, &standing).await?;
         #[cfg(feature = "faults")]
-        let planted = crate::faults::before(&mut books, &batch.stamped);
+        let planted = crate::faults::before(&mut books, &mut batch.stamped);
         let (outcomes, writes) = ledger::decide(&mut books, &batch.stamped);
         #[cfg(feature = "faults")]
         let (outcomes, writes) = crate::faults::after(planted, &mut books, &batch.stamped, outcomes, writes);

@@ -24,6 +24,8 @@ enum Command {
 enum Verdict {
     /// As it should be.
     Fine,
+    /// Not everything was looked at.
+    Failed,
     /// A promise is broken, or a planted bug was not found.
     Breach,
 }
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(Verdict::Fine) => ExitCode::SUCCESS,
+        Ok(Verdict::Failed) => ExitCode::from(1),
         Ok(Verdict::Breach) => ExitCode::from(3),
         Err(error) => {
             eprintln!("simulator: {error:#}");

@@ -14,17 +14,18 @@ pub fn gapless(scene: &Scene<'_>, findings: &mut Findings) {
         for line in shown.get(&place).into_iter().flatten() {
             findings.look();
             if line.entry != entry + 1 {
-                findings.on_account(place, format!("entry {} should come, and {} does", entry + 1, line.entry));
+                let what = format!("entry {} should come, and {} does", entry + 1, line.entry);
+                findings.on_entry(place, line.request, what);
             }
             let moved = if line.is_debit { -line.amount } else { line.amount };
             let expected = balance.saturating_add(moved);
             if line.balance != expected {
                 let found = line.balance;
                 let what = format!("the balance after entry {} should be {expected} and is {found}", line.entry);
-                findings.on_account(place, what);
+                findings.on_entry(place, line.request, what);
             }
             if line.balance < 0 {
-                findings.on_account(place, format!("the balance is negative after entry {}", line.entry));
+                findings.on_entry(place, line.request, format!("the balance is negative after entry {}", line.entry));
             }
             (entry, balance) = (line.entry, line.balance);
         }
@@ -51,7 +52,8 @@ pub fn shown_as_booked(scene: &Scene<'_>, findings: &mut Findings) {
         }
         let pairs = shown.into_iter().flatten().zip(booked.into_iter().flatten());
         for (shown, booked) in pairs.filter(|(shown, booked)| shown != booked) {
-            findings.on_account(place, format!("entry {} is shown as {shown:?} and is {booked:?}", booked.entry));
+            let what = format!("entry {} is shown as {shown:?} and is {booked:?}", booked.entry);
+            findings.on_entry(place, booked.request, what);
         }
     }
 }

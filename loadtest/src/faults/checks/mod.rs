@@ -17,7 +17,7 @@ mod visible;
 mod tests;
 
 pub use answered::worst as worst_answer;
-pub use recovery::{Recovery, recoveries, serving_since};
+pub use recovery::{Recovery, Restart, SAGAS_MAX, recoveries, restarts, serving_since};
 pub use scene::Scene;
 
 use super::history::RequestId;
@@ -57,6 +57,11 @@ impl Findings {
 
     fn on_account(&mut self, account: u32, what: impl Into<String>) {
         self.breaches.push(Breach { check: self.check, request: None, account: Some(account), what: what.into() });
+    }
+
+    /// On an account, and on the request that is behind it, where one is known.
+    fn on_entry(&mut self, account: u32, request: Option<RequestId>, what: impl Into<String>) {
+        self.breaches.push(Breach { check: self.check, request, account: Some(account), what: what.into() });
     }
 
     fn on_all(&mut self, what: impl Into<String>) {

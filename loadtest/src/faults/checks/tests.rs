@@ -9,7 +9,7 @@ use super::*;
 use crate::faults::clock::Moment;
 use crate::faults::history::{Answer, Attempt, Code, Doom, History, How, Loss, ReadCall, Said, Seen, State, Want};
 use crate::faults::survey::{AccountNow, Line, OpenRow, Row, Survey};
-use crate::faults::timeline::{Struck, Timeline, WrongClock};
+use crate::faults::timeline::{Start, Struck, Timeline, WrongClock};
 use crate::population::Population;
 use crate::population::tests::population;
 
@@ -114,7 +114,7 @@ impl Stage {
         let sent = Moment(self.now + SECOND / 10);
         let answered = Moment(sent.0 + micros);
         self.now = answered.0;
-        self.history.record(id, "call", Attempt { how, router: 1, sent, answered, answer });
+        self.history.record(id, "call", Attempt { how, router: 1, sent, answered, answer, is_replay: false });
     }
 
     fn read(&mut self, account: u32, seen: Seen) {
@@ -167,14 +167,24 @@ impl Stage {
         }
     }
 
-    fn strike(&mut self, shards: &[usize], restarted: Option<(usize, Moment)>, began: u64, ended: u64) {
+    /// The answer before, given again.
+    fn replay(&mut self, id: RequestId, answer: Answer) {
+        self.call(id, How::Asked, answer);
+        self.history.get_mut(id).attempts.last_mut().unwrap().is_replay = true;
+    }
+
+    /// A fault of these shards; what it starts again.
+    fn strike(&mut self, shards: &[usize], started: Option<(usize, Moment)>, began: u64, ended: u64) {
+        if let Some((shard, at)) = started {
+            let by = Some(self.timeline.struck.len());
+            self.timeline.starts.push(Start { shard, at, harm: "kill".to_owned(), by });
+        }
         self.timeline.struck.push(Struck {
             class: "kill a PostgreSQL".to_owned(),
             harm: "kill".to_owned(),
             began: Moment(began),
             ended: Moment(ended),
             routers: vec![],
-            restarted,
             shards: shards.to_vec(),
         });
     }
@@ -239,7 +249,7 @@ fn good_history_passes_and_every_check_has_looked_at_something() {
 #[test]
 fn folded_history_passes_too() {
     let mut stage = Stage::good();
-    stage.timeline.struck.clear();
+    stage.timeline = Timeline::default();
     let lines = std::mem::take(&mut stage.survey.lines);
     stage.history.absorb(&lines);
     stage.settle();
@@ -274,7 +284,7 @@ fn transfer_booked_twice_is_found() {
     let lines = std::mem::take(&mut stage.survey.lines);
     stage.history.absorb(&lines);
     stage.history.absorb(&[]);
-    stage.timeline.struck.clear();
+    stage.timeline = Timeline::default();
     stage.post(TRANSFER, 100);
     found_by(&stage, &["lines_explained"]);
 }
@@ -360,7 +370,7 @@ fn another_answer_for_an_old_key_is_found() {
     let lines = std::mem::take(&mut stage.survey.lines);
     stage.history.absorb(&lines);
     stage.history.absorb(&[]);
-    stage.timeline.struck.clear();
+    stage.timeline = Timeline::default();
     stage.settle();
     stage.call(TRANSFER, How::Asked, said(201, TRANSFER, State::Posted, 100));
     found_by(&stage, &[]);
@@ -632,6 +642,10 @@ fn open_saga_is_found() {
     let mut stage = Stage::good();
     stage.survey.sagas_closed_after = None;
     found_by(&stage, &["sagas_closed"]);
+    stage.survey.sagas_closed_after = Some(Duration::from_millis(30_001));
+    found_by(&stage, &["sagas_closed"]);
+    stage.survey.sagas_closed_after = Some(Duration::from_millis(30_000));
+    found_by(&stage, &[]);
 }
 
 #[test]
@@ -651,6 +665,23 @@ fn late_restart_is_found() {
 }
 
 #[test]
+fn reads_and_repeats_are_no_served_transfer() {
+    let mut stage = Stage::good();
+    let before = stage.begin(Want::Transfer { debit: 2, credit: 3, amount: 1, to_user: false, doom: None });
+    stage.call(before, How::Asked, said(201, before, State::Posted, 1));
+    stage.post(before, 1);
+    let restart = stage.now;
+    stage.strike(&[1], Some((1, Moment(restart))), restart, restart + SECOND);
+    stage.call(before, How::Looked, said(200, before, State::Posted, 1));
+    stage.replay(before, said(201, before, State::Posted, 1));
+    found_by(&stage, &["restarts_in_time"]);
+    let after = stage.begin(Want::Transfer { debit: 2, credit: 3, amount: 1, to_user: false, doom: None });
+    stage.call(after, How::Asked, said(201, after, State::Posted, 1));
+    stage.post(after, 1);
+    found_by(&stage, &[]);
+}
+
+#[test]
 fn late_and_missing_answers_are_found_where_the_router_lived() {
     let late = |stage: &mut Stage, answer, micros| {
         let began = stage.now;
@@ -664,9 +695,12 @@ fn late_and_missing_answers_are_found_where_the_router_lived() {
         let mut stage = Stage::good();
         let began = late(&mut stage, answer, micros);
         found_by(&stage, &["answered_in_time"]);
-        // From a router that was dead meanwhile nothing is expected.
+        // From a router that was dead meanwhile nothing is expected; one whose Redis is away has to answer.
         stage.strike(&[], None, began + 2 * SECOND, began + 3 * SECOND);
         stage.timeline.struck.last_mut().unwrap().routers = vec![1];
+        found_by(&stage, &["answered_in_time"]);
+        stage.timeline.goes_down(1, Moment(began + 2 * SECOND));
+        stage.timeline.comes_up(1, Moment(began + 3 * SECOND));
         let is_early = micros <= SECOND;
         assert_eq!(stage.broken().is_empty(), !is_early, "{answer}");
     }

@@ -15,6 +15,8 @@ use crate::faults::survey::Line;
 /// A prefix of an account's entries, by its last entry.
 struct Prefix {
     balance: i64,
+    /// Whose the last entry is.
+    request: Option<RequestId>,
     /// When a client first knew of the last entry.
     told: Option<Moment>,
     /// When the wallet first can have known of it.
@@ -36,7 +38,8 @@ pub fn writes_visible(scene: &Scene<'_>, findings: &mut Findings) {
         reads.sort_by_key(|read| read.sent);
         let known = scene.history.accounts[account as usize];
         let lines = lines.remove(&account).unwrap_or_default();
-        let mut prefixes = vec![Prefix { balance: known.balance, told: Some(Moment(0)), sent: Some(Moment(0)) }];
+        let mut prefixes =
+            vec![Prefix { balance: known.balance, request: None, told: Some(Moment(0)), sent: Some(Moment(0)) }];
         prefixes.extend(lines.iter().map(|line| prefix(scene.history, line)));
         let walk = Walk { account, first_entry: known.entries, prefixes };
         walk.all(&reads, findings);
@@ -48,6 +51,7 @@ fn prefix(history: &History, line: &Line) -> Prefix {
     let of = line.request.filter(|id| history.find(*id).is_some());
     Prefix {
         balance: line.balance,
+        request: of,
         told: of.and_then(|id| told(history, id)),
         // Of what nobody asked for, other checks tell.
         sent: of.map_or(Some(Moment(0)), |id| sent(history, id)),
@@ -98,7 +102,7 @@ impl Walk {
             let most = self.most(read.answered);
             match (least..=most).find(|at| fits(*at)) {
                 Some(at) => seen.push((read.answered, at)),
-                None => findings.on_account(self.account, self.story(read, least, most)),
+                None => findings.on_entry(self.account, self.prefixes[least].request, self.story(read, least, most)),
             }
         }
     }

@@ -289,7 +289,7 @@ mod tests {
 
     fn answer(status: u16, body: &'static str) -> Answer {
         let status = StatusCode::from_u16(status).unwrap();
-        Answer::of(&Ok(Reply { status, body: Bytes::from_static(body.as_bytes()) }))
+        Answer::of(&Ok(Reply { status, body: Bytes::from_static(body.as_bytes()), is_replay: false }))
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl History {
         self.clients[client].get(number)
     }
 
-    fn get_mut(&mut self, id: RequestId) -> &mut Request {
+    pub(in crate::faults) fn get_mut(&mut self, id: RequestId) -> &mut Request {
         let (client, number) = self.place(id);
         &mut self.clients[client][number]
     }

@@ -110,6 +110,8 @@ pub struct Attempt {
     pub answered: Moment,
     /// The answer.
     pub answer: Answer,
+    /// Whether it says that it was given before.
+    pub is_replay: bool,
 }
 
 /// Which of its entries have been found in the books.

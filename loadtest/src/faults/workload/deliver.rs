@@ -60,17 +60,16 @@ pub async fn attempt(
     let router = u8::try_from(line.router()).unwrap_or(u8::MAX);
     let sent = world.clock.now();
     let client = line.fresh(world);
-    let answer = match hang_up_ms {
-        None => Answer::of(&client.send(call).await),
-        Some(limit_ms) => match tokio::time::timeout(Duration::from_millis(limit_ms), client.send(call)).await {
-            Ok(sent) => Answer::of(&sent),
-            Err(_) => {
-                line.hang_up(world);
-                Answer::Lost(Loss::HungUp)
-            }
-        },
+    let reply = match hang_up_ms {
+        None => Some(client.send(call).await),
+        Some(limit_ms) => tokio::time::timeout(Duration::from_millis(limit_ms), client.send(call)).await.ok(),
     };
-    let attempt = Attempt { how, router, sent, answered: world.clock.now(), answer };
+    if reply.is_none() {
+        line.hang_up(world);
+    }
+    let answer = reply.as_ref().map_or(Answer::Lost(Loss::HungUp), Answer::of);
+    let is_replay = matches!(&reply, Some(Ok(reply)) if reply.is_replay);
+    let attempt = Attempt { how, router, sent, answered: world.clock.now(), answer, is_replay };
     world.history.borrow_mut().record(id, kind, attempt);
     answer
 }

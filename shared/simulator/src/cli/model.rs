@@ -82,6 +82,7 @@ fn show(bug: Bug) -> Result<Verdict> {
 
 fn check(configurations: &[Configuration], states_max: u64) -> Result<Verdict> {
     let mut rows = Vec::new();
+    let mut is_complete = true;
     for configuration in configurations {
         let wallet = Wallet::new(*configuration, None)?;
         let started = Instant::now();
@@ -96,12 +97,17 @@ fn check(configurations: &[Configuration], states_max: u64) -> Result<Verdict> {
         }
         let elapsed = started.elapsed();
         eprintln!("{}: {} states in {:.1} s", configuration.name, visited.states, elapsed.as_secs_f64());
+        is_complete &= visited.is_complete;
         rows.push((*configuration, visited, elapsed));
     }
     println!("{}", table(&rows));
     println!("In every state:");
     for promise in Promise::ALL {
         println!("  {}", promise.sentence());
+    }
+    if !is_complete {
+        println!("NOT ALL STATES were visited: the search of a configuration ended after {states_max}.");
+        return Ok(Verdict::Failed);
     }
     Ok(Verdict::Fine)
 }
