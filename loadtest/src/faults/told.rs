@@ -37,8 +37,13 @@ pub async fn by_processes(cluster: &HarmedCluster) -> Result<Told> {
     let processes = cluster.local().processes();
     told.looked_at.push(("ends_by_faults", processes.len() as u64));
     told.breaches.extend(cluster.take_deaths().into_iter().map(|what| breach("ends_by_faults", what)));
+    let (alive, dead): (Vec<_>, Vec<_>) = processes.iter().partition(|process| process.is_alive());
+    // All are to be well, so nobody has killed them.
+    let programs = dead.into_iter().filter(|process| matches!(process.name.role(), Role::Router | Role::ShardNode));
+    let ended = programs.map(|process| breach("ends_by_faults", format!("{} has ended by itself", process.name)));
+    told.breaches.extend(ended);
     let mut looked_at = 0;
-    for node in processes.iter().filter(|process| process.name.role() == Role::ShardNode) {
+    for node in alive.into_iter().filter(|process| process.name.role() == Role::ShardNode) {
         let admin = node.admin_address.with_context(|| format!("{} has no admin address", node.name))?;
         let shown = call(admin, Method::GET, "/metrics", &[], None).await?.body;
         let metrics = shown.lines().filter(|line| SEEN_BROKEN.iter().any(|metric| line.starts_with(metric)));

@@ -248,7 +248,7 @@ pub const POINTS: &[Point] = &[
     bug(
         "bug::ends_on_release",
         Side::Debit,
-        "The process ends itself when a two-step transfer is released.",
+        "The process ends itself at one release of a two-step transfer in fifty.",
         &["ends_by_faults"],
         "releases",
     ),
