@@ -2,15 +2,18 @@
 //! and an end that lets requests in flight finish.
 
 mod activity;
+mod answer;
 mod connection;
 mod refuse;
 mod room;
 mod stream;
+mod unread;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::service::Service;
@@ -25,6 +28,7 @@ use connection::Protocols;
 use refuse::Refusals;
 use room::Room;
 pub use stream::ClientStream;
+use unread::Unread;
 
 /// Connections that the kernel holds ready while we are busy.
 const BACKLOG: i32 = 1024;
@@ -66,13 +70,13 @@ pub async fn serve<S, B>(
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Into<BoxError>,
-    B: Body + Send + 'static,
-    B::Data: Send,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Into<BoxError>,
 {
     let protocols = Arc::new(Protocols::new(config));
     let open = InFlight::new(config.connections_max);
     let mut room = Room::new(config.connections_max);
+    let unread = Arc::<Unread>::default();
     let mut refusals = Refusals::new();
     let mut tasks = JoinSet::new();
     loop {
@@ -81,7 +85,7 @@ pub async fn serve<S, B>(
                 room.make(open.count());
                 match open.enter() {
                     Some(place) => {
-                        let stream = ClientStream::new(stream, place);
+                        let stream = ClientStream::new(stream, place, Arc::clone(&unread));
                         let activity = stream.activity();
                         let protocols = Arc::clone(&protocols);
                         let task = tasks.spawn(protocols.serve(stream, service.clone(), shutdown.clone()));
@@ -91,6 +95,7 @@ pub async fn serve<S, B>(
                 }
             },
             Some(ended) = tasks.join_next() => log_panic(ended),
+            () = unread.too_much() => room.relieve(),
             () = shutdown.triggered() => break,
         }
     }

@@ -130,6 +130,31 @@ async fn client_that_does_not_finish_the_http2_preface_is_disconnected() {
     until_closed(&mut stream).await;
 }
 
+/// What this thread has used of the CPU, client and server together.
+fn cpu_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+async fn clients_that_send_one_letter_cost_next_to_nothing() {
+    let server = start(config(), LONG);
+    let mut clients = Vec::new();
+    for _ in 0..300 {
+        clients.push(client(server.address, "P").await);
+    }
+    // At first they are looked at often.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = cpu_time();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let used = cpu_time() - before;
+    assert!(used < Duration::from_millis(150), "{used:?}");
+    // They may still become either.
+    let rest = "OST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    clients[0].write_all(rest.as_bytes()).await.unwrap();
+    assert!(read_answer(&mut clients[0]).await.starts_with("HTTP/1.1 200"));
+}
+
 #[tokio::test]
 async fn second_head_has_the_same_limit_as_the_first() {
     let server = start(ServeConfig { header_timeout: Duration::from_millis(50), ..config() }, LONG);
@@ -212,6 +237,24 @@ async fn connection_over_the_limit_is_answered_503_and_closed() {
     assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{head}");
     server.gate.open.notify_one();
     assert!(read_answer(&mut first).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn crowd_of_refused_clients_is_told_why_to_the_last() {
+    let server = start(ServeConfig { connections_max: 1, ..config() }, LONG);
+    let mut busy = client(server.address, GET_SLOW).await;
+    server.gate.reached.notified().await;
+    let mut refused = Vec::new();
+    for _ in 0..400 {
+        // They stay for as long as they may.
+        refused.push(client(server.address, "").await);
+    }
+    for stream in &mut refused {
+        let told = until_closed(stream).await;
+        assert!(told.starts_with("HTTP/1.1 503") && told.contains("too many connections"), "{told}");
+    }
+    server.gate.open.notify_one();
+    assert!(read_answer(&mut busy).await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test]

@@ -26,7 +26,8 @@ pub struct ServeConfig {
     pub header_timeout: Duration,
     /// Without a request on an open connection.
     pub idle_timeout: Duration,
-    /// From a request's head to its answer, kept by the service; also for a client to take an answer.
+    /// From a request's head to its answer, kept by the service; also for a client to take an answer, or 16 KiB of a long
+    /// one. Over HTTP/2 that is measured roughly: it may have up to twice as long.
     pub request_timeout: Duration,
     /// Whether several processes may listen on the address, the kernel sharing out connections.
     pub reuse_port: bool,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
@@ -17,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::BoxError;
 use super::activity::{Activity, Patience};
+use super::answer::{Answer, Owed};
 use super::stream::ClientStream;
 use crate::config::ServeConfig;
 use crate::shutdown::Shutdown;
@@ -24,8 +26,10 @@ use crate::shutdown::Shutdown;
 /// What every HTTP/2 connection begins with, and no HTTP/1 one (RFC 9113, section 3.4).
 const PREFACE: [u8; 3] = *b"PRI";
 
-/// The pause before looking again at a first packet of one or two bytes.
+/// The pause before looking again at a first packet of one or two bytes: at first for a client whose next packet is on
+/// its way, and in the end for a crowd that sends no more than that, lest looking at it is all we do.
 const PEEK_PAUSE: Duration = Duration::from_millis(5);
+const PEEK_PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// hyper refuses a smaller buffer for HTTP/1.
 const BUFFER_BYTES_MIN: usize = 8192;
@@ -73,8 +77,7 @@ impl Protocols {
         S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
         S::Future: Send + 'static,
         S::Error: Into<BoxError>,
-        B: Body + Send + 'static,
-        B::Data: Send,
+        B: Body<Data = Bytes> + Unpin + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let preface = timeout(self.preface_timeout, speaks_http2(stream.tcp()));
@@ -93,13 +96,9 @@ impl Protocols {
         let watch = Watch { activity: stream.activity(), patience: self.patience, shutdown };
         // A closure, where a named future would have to be boxed for each request.
         let service = service_fn(move |request| {
-            let noted = Noted::new(Arc::clone(&activity));
+            let owed = Owed::by_us(Arc::clone(&activity));
             let answer = service.call(request);
-            async move {
-                let answer = answer.await;
-                drop(noted);
-                answer
-            }
+            async move { answer.await.map(|answer| answer.map(|body| Answer::new(body, owed))) }
         });
         let io = TokioIo::new(stream);
         if speaks_http2 {
@@ -118,30 +117,16 @@ impl Protocols {
 /// The client left before it said anything.
 async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
     let mut first = [0; PREFACE.len()];
+    let mut pause = PEEK_PAUSE;
     loop {
         match stream.peek(&mut first).await? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             3 => return Ok(first == PREFACE),
             count if first[..count] != PREFACE[..count] => return Ok(false),
             // "P" may become POST or PRI. The socket stays readable, so only time can tell.
-            _ => sleep(PEEK_PAUSE).await,
+            _ => sleep(pause).await,
         }
-    }
-}
-
-/// One request in flight; dropped with its future when the client leaves.
-struct Noted(Arc<Activity>);
-
-impl Noted {
-    fn new(activity: Arc<Activity>) -> Self {
-        activity.request_began();
-        Self(activity)
-    }
-}
-
-impl Drop for Noted {
-    fn drop(&mut self) {
-        self.0.request_ended();
+        pause = (pause * 2).min(PEEK_PAUSE_MAX);
     }
 }
 

@@ -1,15 +1,19 @@
 //! Answering one connection too many: told at once to come back, and never queued.
 
 use std::io;
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::in_flight::{InFlight, Place};
 
-/// How many are being refused at once; further ones are closed without a word.
+/// So many are waited for at once until they have read why. It is not more, since each holds a file descriptor beyond
+/// `connections_max`, for a second if it likes; further ones are told as well, but hardly waited for.
 const AT_ONCE_MAX: usize = 256;
 
 /// How often the log says that connections are refused.
@@ -44,8 +48,11 @@ impl Refusals {
             tracing::warn!("refusing connections: as many are open as connections_max allows");
             self.warned = Some(Instant::now());
         }
-        if let Some(place) = self.under_way.enter() {
-            tasks.spawn(refuse(stream, place));
+        match self.under_way.enter() {
+            Some(place) => {
+                tasks.spawn(refuse(stream, place));
+            }
+            None => log_unheard(refuse_in_passing(&stream)),
         }
     }
 }
@@ -53,21 +60,43 @@ impl Refusals {
 /// Answers 503 and closes. The place is held until the client is gone.
 async fn refuse(stream: TcpStream, _place: Place) {
     // One that takes longer than that has had its chance to read.
-    if let Ok(Err(error)) = tokio::time::timeout(TIMEOUT, answer(stream)).await {
+    if let Ok(told) = tokio::time::timeout(TIMEOUT, tell(stream)).await {
+        log_unheard(told);
+    }
+}
+
+/// Tells a client without waiting for anything. A new connection takes so little at once; but if the request comes only
+/// after the end, the client's system may throw the answer away.
+fn refuse_in_passing(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    let mut discarded = [MaybeUninit::uninit(); 4096];
+    match socket.recv(&mut discarded) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+        Ok(_) | Err(_) => {}
+    }
+    socket.send(answer().as_bytes())?;
+    socket.shutdown(Shutdown::Write)
+}
+
+fn log_unheard(told: io::Result<()>) {
+    if let Err(error) = told {
         tracing::debug!(%error, "a refused client did not hear why");
     }
 }
 
-async fn answer(mut stream: TcpStream) -> io::Result<()> {
+fn answer() -> String {
     let request_id = uuid::Uuid::now_v7();
     let body = format!("{BODY}\"{request_id}\"}}");
-    let answer = format!(
+    format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n\
          Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: {request_id}\r\n\
          Retry-After: 1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
-    );
-    stream.write_all(answer.as_bytes()).await?;
+    )
+}
+
+async fn tell(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(answer().as_bytes()).await?;
     stream.shutdown().await?;
     // Closing with unread bytes would reset the connection and destroy the answer on its way.
     let mut request = stream.take(DISCARDED_BYTES_MAX);

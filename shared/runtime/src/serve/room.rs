@@ -1,6 +1,9 @@
 //! Room for newcomers: where nearly as many connections are open as may be, those on which the client has kept us
 //! waiting for longest are closed. A server may close an idle connection at any time (RFC 9112, section 9.6), and a
 //! crowd of idle ones must not lock out clients that want something. nginx does the same with its reusable connections.
+//!
+//! Room in memory as well: where clients together leave too much of their answers with us, those with the most of it
+//! are closed.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -9,6 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::activity::Activity;
+use super::unread::may_stay;
 
 /// Of the connections that may be open, one in so many is kept free.
 const FREE_PART: usize = 16;
@@ -63,6 +67,20 @@ impl Room {
         }
     }
 
+    /// Closes those that have most unread, if all together have too much.
+    pub(super) fn relieve(&mut self) {
+        self.connections.sort_by_cached_key(Known::unread_bytes);
+        let stay = may_stay(self.connections.iter().map(Known::unread_bytes));
+        // A closed one takes some moments to let go, and is not counted again meanwhile.
+        let closed = self.connections.split_off(stay.min(self.connections.len()));
+        for connection in &closed {
+            connection.task.abort();
+        }
+        if !closed.is_empty() {
+            tracing::warn!(closed = closed.len(), "closed connections: their clients do not read what they ask for");
+        }
+    }
+
     fn part(&self) -> usize {
         (self.max / FREE_PART).max(1)
     }
@@ -73,6 +91,10 @@ impl Room {
 }
 
 impl Known {
+    fn unread_bytes(&self) -> usize {
+        self.activity.upgrade().map_or(0, |activity| activity.unread_bytes())
+    }
+
     /// Since when we wait for the client, if we do.
     fn waiting(&self) -> Option<(Instant, &AbortHandle)> {
         let since = self.activity.upgrade()?.waiting_since()?;

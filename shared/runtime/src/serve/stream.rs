@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::activity::Activity;
+use super::unread::Unread;
 use crate::in_flight::Place;
 
 /// A client's connection: a `TcpStream` that holds its place among the open connections.
@@ -24,8 +25,8 @@ pub struct ClientStream {
 }
 
 impl ClientStream {
-    pub(super) fn new(tcp: TcpStream, place: Place) -> Self {
-        Self { tcp, activity: Arc::default(), notes_bytes: true, _place: place }
+    pub(super) fn new(tcp: TcpStream, place: Place, unread: Arc<Unread>) -> Self {
+        Self { tcp, activity: Arc::new(Activity::new(unread)), notes_bytes: true, _place: place }
     }
 
     /// From here on, bytes do not tell requests apart: the connection speaks HTTP/2.
