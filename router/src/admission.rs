@@ -9,6 +9,7 @@ use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::session::{Session, bearer_token};
 use crate::spec::{Access, BodySpec, KeyUse, Spec, Verb};
+use crate::user_places::NoPlace;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use hyper::body::{Body, Incoming};
@@ -93,7 +94,7 @@ pub async fn admit<'a>(
     check_scope(spec.access, &caller)?;
     exchange.app.rate_limit.check(caller.rate_key).map_err(Refusal::rate_limited)?;
     let query = Query::parse(head.uri.query(), |name| spec.query.iter().any(|known| known.name == name))?;
-    let (body, place) = read_body(exchange, place, spec.body, &head.headers, body).await?;
+    let (body, place) = read_body(exchange, &caller, place, spec, &head.headers, body).await?;
     let key = match spec.key {
         KeyUse::Ignored => None,
         KeyUse::Honoured => IdempotencyKey::of(&head.headers)?,
@@ -125,12 +126,13 @@ fn check_scope(access: Access, session: &Session) -> Result<(), Box<Refusal>> {
 
 async fn read_body(
     exchange: &Exchange<'_>,
+    caller: &Session,
     place: Place,
-    spec: BodySpec,
+    spec: &Spec,
     headers: &HeaderMap,
     body: Incoming,
 ) -> Result<(Bytes, Place), Box<Refusal>> {
-    let may_be_empty = match spec {
+    let may_be_empty = match spec.body {
         BodySpec::Ignored => return Ok((Bytes::new(), place)),
         BodySpec::Empty | BodySpec::Optional { .. } => body.is_end_stream(),
         BodySpec::Object { .. } => false,
@@ -144,7 +146,7 @@ async fn read_body(
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Refusal::with_detail(ErrorCode::UnsupportedMediaType, "the body must not be encoded"));
     }
-    let (read, place) = await_body(exchange, place, body).await?;
+    let (read, place) = await_body(exchange, caller, place, body).await?;
     let body = read.map_err(|error| match error {
         BodyError::TooLarge { max } => {
             Refusal::with_detail(ErrorCode::PayloadTooLarge, format!("the body must be at most {max} bytes long"))
@@ -154,16 +156,18 @@ async fn read_body(
         }
         BodyError::Broken(_) => Refusal::with_detail(ErrorCode::MalformedRequest, "the body broke off"),
     })?;
-    if spec == BodySpec::Empty && !body.trim_ascii().is_empty() {
+    if spec.body == BodySpec::Empty && !body.trim_ascii().is_empty() {
         json_body::read::<wire::api::EmptyRequest>(&body)?;
     }
     Ok((body, place))
 }
 
 /// Reads the body. Mostly it has come with the head. Where it has not, the place in flight goes to somebody else: a
-/// client that is slow, or never sends the rest, takes nothing from those whose requests are here.
+/// client that is slow, or never sends the rest, takes nothing from those whose requests are here; nor does one user
+/// take all places of those that are slow.
 async fn await_body(
     exchange: &Exchange<'_>,
+    caller: &Session,
     place: Place,
     body: Incoming,
 ) -> Result<(Result<Bytes, BodyError>, Place), Box<Refusal>> {
@@ -173,10 +177,18 @@ async fn await_body(
         return Ok((read, place));
     }
     drop(place);
-    let Some(awaited) = app.bodies_awaited.enter() else {
+    let awaited = app.bodies_awaited.enter(caller.rate_key).map_err(|no_place| {
         app.metrics.refused_body();
-        return Err(Refusal::with_detail(ErrorCode::Overloaded, "too many requests come slowly; nothing was done"));
-    };
+        match no_place {
+            NoPlace::AtAll => {
+                Refusal::with_detail(ErrorCode::Overloaded, "too many requests come slowly; nothing was done")
+            }
+            NoPlace::OfUser => Refusal::with_detail(
+                ErrorCode::RateLimited,
+                "too many requests of this user come slowly; nothing was done",
+            ),
+        }
+    })?;
     let read = reading.await;
     drop(awaited);
     let place = app.in_flight.enter().ok_or_else(|| refused_in_flight(app))?;

@@ -11,12 +11,18 @@ use crate::rate_limit::RateLimit;
 use crate::route::Routes;
 use crate::session::Sessions;
 use crate::shard_places::ShardPlaces;
-use crate::waiters::Waiters;
+use crate::user_places::UserPlaces;
 use bytes::Bytes;
 use runtime::in_flight::InFlight;
 use runtime::metrics::Metrics;
 use std::time::Duration;
 use wire::directory::Directory;
+
+/// Waits of one user at once.
+const WAITS_OF_ONE_USER_MAX: usize = 32;
+/// One user's part of the places for bodies that have not come: as many, usually, as one HTTP/2 connection can have
+/// requests, for a client that sends all heads first.
+const BODIES_OF_ONE_USER_PART: usize = 16;
 
 /// Made once; shared by all requests.
 #[derive(Debug)]
@@ -36,11 +42,11 @@ pub struct App {
     /// Requests being answered.
     pub in_flight: InFlight,
     /// Requests whose body has not come yet.
-    pub bodies_awaited: InFlight,
+    pub bodies_awaited: UserPlaces,
     /// Calls on their way to each shard.
     pub shard_places: ShardPlaces,
-    /// Requests that wait because their clients wish it.
-    pub waiters: Waiters,
+    /// Requests that wait because their clients wish it: `Prefer: wait` and `wait_seconds`, up to 30 s each.
+    pub waits: UserPlaces,
     /// What is refused because of overload, of a shard or of this router.
     pub doors: Doors,
     /// The idempotency keys of those.
@@ -73,9 +79,12 @@ impl App {
             routes: Routes::new(),
             metrics,
             in_flight: InFlight::new(config.http.in_flight_max),
-            bodies_awaited: InFlight::new(config.http.in_flight_max),
+            bodies_awaited: UserPlaces::new(
+                config.http.in_flight_max,
+                (config.http.in_flight_max / BODIES_OF_ONE_USER_PART).max(1),
+            ),
             shard_places: ShardPlaces::new(config.http.in_flight_max),
-            waiters: Waiters::new(config.http.in_flight_max / 4),
+            waits: UserPlaces::new(config.http.in_flight_max / 4, WAITS_OF_ONE_USER_MAX),
             doors: Doors::default(),
             keys_in_flight: KeysInFlight::default(),
             body_bytes_max: config.http.body_bytes_max,

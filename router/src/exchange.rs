@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::doors::Group;
 use crate::refusal::Refusal;
 use crate::session::Session;
-use crate::waiters::Waiter;
+use crate::user_places::UserPlace;
 use http::HeaderMap;
 use placement::{AccountId, RegionCode, ShardId, Slot, Topology};
 use rand::Rng;
@@ -39,7 +39,7 @@ pub struct Exchange<'a> {
     /// The first place that was asked, for the log.
     place: OnceLock<(ShardId, Slot)>,
     /// The place of a request that waits because its client wishes it.
-    waiter: OnceLock<Waiter<'a>>,
+    waiting: OnceLock<UserPlace<'a>>,
 }
 
 /// How long a transfer may stay undecided before it is answered as pending.
@@ -58,12 +58,12 @@ impl<'a> Exchange<'a> {
             started: Instant::now(),
             due_ms: AtomicU64::new(due_ms),
             place: OnceLock::new(),
-            waiter: OnceLock::new(),
+            waiting: OnceLock::new(),
         }
     }
 
     /// The wait that a client wishes for; `None` where it is longer than usual and too many wait already, so that the
-    /// answer is as without the wish.
+    /// answer is as without the wish (RFC 7240, section 2: a preference may be ignored).
     pub fn granted(&self, caller: &Session, wish: Option<Duration>) -> Option<Duration> {
         let wish = wish?;
         (wish <= USUAL_WAIT || self.may_wait(caller)).then_some(wish)
@@ -71,8 +71,8 @@ impl<'a> Exchange<'a> {
 
     /// Whether the request may wait because its client wishes it.
     pub fn may_wait(&self, caller: &Session) -> bool {
-        let waiter = self.app.waiters.enter(caller.rate_key);
-        waiter.is_some_and(|waiter| self.waiter.set(waiter).is_ok())
+        let place = self.app.waits.enter(caller.rate_key);
+        place.is_ok_and(|place| self.waiting.set(place).is_ok())
     }
 
     /// The client has asked to wait: the answer is due that much later.

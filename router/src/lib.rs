@@ -32,8 +32,8 @@ pub mod route;
 pub mod session;
 pub mod shard_places;
 pub mod spec;
+pub mod user_places;
 pub mod valve;
-pub mod waiters;
 pub mod watch;
 
 use crate::app::App;

@@ -11,12 +11,18 @@ use std::time::Duration;
 pub const WINDOW: Duration = Duration::from_millis(50);
 /// What is left of the share after a window of overload: it comes down to a third in half a second,
 const LOWERED: f64 = 0.9;
-/// and after another one: it is back in one and a half.
+/// and after another one: it is back in one and a half. It rises slower than it falls, so that around what can be taken
+/// little is refused behind.
 const RAISED: f64 = 1.04;
+/// After so many windows without overload in a row the load has gone, or become less: around what can be taken there
+/// are three or four, and some more where overload is noticed late.
+const GENTLE: u32 = 24;
+/// Then it rises faster, so that it is open in less than four seconds even from the least.
+const RAISED_LATER: f64 = 1.08;
 /// There is always a little, to find out whether more can be.
 const LEAST: f64 = 0.01;
 /// After so many windows without overload the share is 1, whatever it was.
-const ALL_IS_OVER: u32 = 120;
+const ALL_IS_OVER: u32 = 80;
 
 /// A share from [`LEAST`] to 1 that follows overload. Times are from any common start.
 #[derive(Debug)]
@@ -25,12 +31,14 @@ pub struct Valve {
     /// When the present window began, and whether there was overload in it.
     began: Duration,
     overloaded: bool,
+    /// Windows without overload since the last one with it, up to [`GENTLE`].
+    quiet: u32,
 }
 
 impl Valve {
     /// Open; nothing is known yet.
     pub fn new(now: Duration) -> Valve {
-        Valve { share: 1.0, began: now, overloaded: false }
+        Valve { share: 1.0, began: now, overloaded: false, quiet: 0 }
     }
 
     /// What of all is to be let through now.
@@ -57,11 +65,20 @@ impl Valve {
             return;
         }
         let over = u32::try_from(length.as_millis() / WINDOW.as_millis()).unwrap_or(u32::MAX).min(ALL_IS_OVER);
-        let quiet = over - u32::from(self.overloaded);
-        let lowered = if self.overloaded { self.share * LOWERED } else { self.share };
-        // `quiet` is small.
-        self.share = (lowered * RAISED.powi(quiet.cast_signed())).clamp(LEAST, 1.0);
+        if self.overloaded {
+            (self.share, self.quiet) = ((self.share * LOWERED).max(LEAST), 0);
+        }
+        self.raise(over - u32::from(self.overloaded));
         (self.began, self.overloaded) = (now, false);
+    }
+
+    /// After so many more windows without overload.
+    fn raise(&mut self, windows: u32) {
+        let gently = windows.min(GENTLE - self.quiet);
+        // Both are small.
+        let raised = RAISED.powi(gently.cast_signed()) * RAISED_LATER.powi((windows - gently).cast_signed());
+        self.share = (self.share * raised).min(1.0);
+        self.quiet += gently;
     }
 }
 
@@ -85,6 +102,19 @@ mod tests {
         shares.split_off(shares.len() / 2)
     }
 
+    /// The same for 20 s, where overload is noted so many windows after it was let through; the shares of the last 10 s.
+    fn follow_late(valve: &mut Valve, windows_late: usize, can: f64) -> Vec<f64> {
+        let mut shares = Vec::new();
+        for window in 0..400 {
+            let at = ms(window * 50);
+            shares.push(valve.share(at));
+            if let Some(seen) = shares.len().checked_sub(1 + windows_late) {
+                valve.note(at + ms(10), shares[seen] > can);
+            }
+        }
+        shares.split_off(200)
+    }
+
     #[test]
     fn share_settles_a_little_around_what_can_be_taken() {
         for can in [0.05, 0.33, 0.8] {
@@ -100,6 +130,45 @@ mod tests {
         assert!(shares.last().is_some_and(|share| *share < 0.36), "{shares:?}");
         follow(&mut valve, 1_000, 40, 1.0);
         assert!(valve.share(ms(3_000)) >= 1.0);
+    }
+
+    #[test]
+    fn what_was_nearly_shut_is_open_within_four_seconds() {
+        let mut shut = Valve::new(ms(0));
+        follow(&mut shut, 0, 1_000, 0.0);
+        assert!((shut.last_share() - LEAST).abs() < 1e-9);
+        // Whether it is asked meanwhile or not.
+        let mut asked = Valve { ..shut };
+        follow(&mut asked, 50_000, 80, 1.0);
+        assert!(asked.share(ms(54_000)) >= 1.0);
+        assert!(shut.share(ms(54_000)) >= 1.0);
+    }
+
+    #[test]
+    fn it_rises_gently_until_overload_has_been_away_for_a_while() {
+        let mut valve = Valve::new(ms(0));
+        follow(&mut valve, 0, 200, 0.1);
+        valve.note(ms(10_000), true);
+        let mut before = valve.share(ms(10_050));
+        for window in 1..=GENTLE + 5 {
+            let share = valve.share(ms(10_050 + u64::from(window) * 50));
+            let expected = if window <= GENTLE { RAISED } else { RAISED_LATER };
+            assert!((share / before - expected).abs() < 1e-9, "window {window}");
+            before = share;
+        }
+        valve.note(ms(11_550), true);
+        let lowered = valve.share(ms(11_600));
+        assert!((valve.share(ms(11_650)) / lowered - RAISED).abs() < 1e-9, "gently again");
+    }
+
+    #[test]
+    fn three_times_the_load_leaves_nearly_all_that_can_be_taken() {
+        for windows_late in [0, 2] {
+            let mut valve = Valve::new(ms(0));
+            let shares = follow_late(&mut valve, windows_late, 0.33);
+            let taken = shares.iter().map(|share| share.min(0.33)).sum::<f64>() / shares.len() as f64;
+            assert!(taken > 0.9 * 0.33, "{windows_late} windows late: {taken}");
+        }
     }
 
     #[test]

@@ -50,6 +50,56 @@ async fn trickles(address: SocketAddr, said: &'static str) {
     }
 }
 
+/// A frame of HTTP/2 (RFC 9113, section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a short frame").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// HEADERS of a whole request for the longest document; the literals are as in RFC 7541, section 6.2.2.
+fn asks_over_http2(stream: u32) -> Vec<u8> {
+    let path = b"/openapi.json";
+    let length = u8::try_from(path.len()).expect("a short path");
+    frame(1, 5, stream, &[&[0x82, 0x86, 0x04, length], path.as_slice(), &[0x01, 0x01, b'x']].concat())
+}
+
+/// RST_STREAM: gives it up.
+fn resets(stream: u32) -> Vec<u8> {
+    frame(3, 0, stream, &8_u32.to_be_bytes())
+}
+
+/// Connects by HTTP/2 with windows that let no byte of a body through.
+async fn shuts_its_windows(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("a router");
+    let settings = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    stream.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", settings.as_slice()].concat()).await.expect("a listener");
+    stream
+}
+
+/// Asks for a hundred answers over HTTP/2 and takes none, but for each second gives one up for another, until the router
+/// hangs up.
+async fn leaves_its_answers(address: SocketAddr) {
+    let mut stream = shuts_its_windows(address).await;
+    let asked: Vec<u8> = (0..100).flat_map(|number| asks_over_http2(1 + 2 * number)).collect();
+    stream.write_all(&asked).await.expect("a listener");
+    for last in (199..).step_by(2) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if stream.write_all(&[resets(last), asks_over_http2(last + 2)].concat()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Gives up over HTTP/2 whatever it asks for, as fast as it can, until the router hangs up.
+async fn resets_whatever_it_asks(address: SocketAddr) {
+    let mut stream = shuts_its_windows(address).await;
+    for number in (1..).step_by(2) {
+        if stream.write_all(&[asks_over_http2(number), resets(number)].concat()).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Reads what there is until the router hangs up.
 async fn until_closed(mut stream: TcpStream) -> String {
     let mut told = Vec::new();
@@ -67,6 +117,17 @@ fn half_body(user: &str) -> String {
     )
 }
 
+const NEW_ACCOUNT: &str = r#"{"currency": "SGD"}"#;
+
+/// What comes before [`NEW_ACCOUNT`].
+fn head_of_new_account(user: &str) -> String {
+    format!(
+        "POST /v1/accounts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user}\r\nContent-Type: application/json\r\n\
+         Connection: close\r\nContent-Length: {}\r\n\r\n",
+        NEW_ACCOUNT.len()
+    )
+}
+
 async fn crowd_of_slow_clients_takes_nothing_from_others_and_is_closed_in_its_time() {
     let limits = [
         ("WALLET_HTTP__IN_FLIGHT_MAX", "100"),
@@ -76,7 +137,8 @@ async fn crowd_of_slow_clients_takes_nothing_from_others_and_is_closed_in_its_ti
     ];
     let own = start(&limits, &[]).await;
     let world = &own.world;
-    let (from, to, slow) = (world.holder(100).await, world.holder(0).await, world.user().await);
+    let (from, to) = (world.holder(100).await, world.holder(0).await);
+    let (slow, late) = (world.user().await, world.user().await);
     let mut silent = Vec::new();
     let mut halves = Vec::new();
     for _ in 0..200 {
@@ -84,12 +146,22 @@ async fn crowd_of_slow_clients_takes_nothing_from_others_and_is_closed_in_its_ti
         silent.push(says(world.sg, "POST /v1/transfers HTTP/1.1\r\nHost: x\r\nAuthoriz").await);
         halves.push(says(world.sg, &half_body(&slow)).await);
     }
+    // While that one has all the slow bodies that a user may have, another one's body comes a little later.
+    let mut coming = says(world.sg, &head_of_new_account(&late)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    coming.write_all(NEW_ACCOUNT.as_bytes()).await.expect("a listener");
+    let told = until_closed(coming).await;
+    assert!(told.starts_with("HTTP/1.1 201"), "{told}");
     let mut deaf = JoinSet::new();
     for _ in 0..50 {
         deaf.spawn(asks_and_does_not_read(world.sg));
     }
-    let mut trickling = JoinSet::new();
-    trickling.spawn(trickles(world.sg, "GET / HTTP/1.1\r\nA: b\r\n"));
+    let mut going_on = JoinSet::new();
+    going_on.spawn(trickles(world.sg, "GET / HTTP/1.1\r\nA: b\r\n"));
+    for _ in 0..10 {
+        going_on.spawn(leaves_its_answers(world.sg));
+        going_on.spawn(resets_whatever_it_asks(world.sg));
+    }
     let deaf = deaf.join_all().await;
     for sent in 1..=20 {
         world.transfer(&from, to.id, 1).await.expect(201);
@@ -98,15 +170,19 @@ async fn crowd_of_slow_clients_takes_nothing_from_others_and_is_closed_in_its_ti
     for stream in silent {
         assert_eq!(until_closed(stream).await, "");
     }
+    let mut refused = 0;
     for stream in halves {
         let told = until_closed(stream).await;
         let waited_in_vain = told.starts_with("HTTP/1.1 400") && told.contains("did not arrive in time");
-        assert!(waited_in_vain || told.starts_with("HTTP/1.1 503"), "{told}");
+        let too_many = told.starts_with("HTTP/1.1 429") && told.contains("of this user come slowly");
+        assert!(waited_in_vain || too_many || told.starts_with("HTTP/1.1 503"), "{told}");
+        refused += u32::from(too_many);
     }
+    assert!(refused > 0, "one user's slow bodies have a limit");
     for stream in deaf {
         until_closed(stream).await;
     }
-    tokio::time::timeout(LONG, trickling.join_all()).await.expect("the trickling client is cut off");
+    tokio::time::timeout(LONG, going_on.join_all()).await.expect("whoever goes on is cut off");
     assert_eq!((world.balance(&from).await, world.balance(&to).await), (80, 20));
 }
 
@@ -115,12 +191,7 @@ async fn bodies_that_come_slowly_leave_places_to_others_and_are_still_read() {
     let own = start(&limits, &[]).await;
     let world = &own.world;
     let user = world.user().await;
-    let body = r#"{"currency": "SGD"}"#;
-    let head = format!(
-        "POST /v1/accounts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user}\r\nContent-Type: application/json\r\n\
-         Connection: close\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
+    let head = head_of_new_account(&user);
     let first = says(world.sg, &head).await;
     // A second one of that kind is told so once the first one waits, or the other way round.
     let second = says(world.sg, &head).await;
@@ -135,7 +206,7 @@ async fn bodies_that_come_slowly_leave_places_to_others_and_are_still_read() {
     for _ in 0..3 {
         get().await.expect(200);
     }
-    waiting.write_all(body.as_bytes()).await.expect("a listener");
+    waiting.write_all(NEW_ACCOUNT.as_bytes()).await.expect("a listener");
     let told = until_closed(waiting).await;
     assert!(told.starts_with("HTTP/1.1 201"), "{told}");
 }
