@@ -152,6 +152,17 @@ pub fn transfer(authorization: &HeaderValue, key: &str, transfer: &NewTransfer<'
     post("/v1/transfers", authorization, key, body)
 }
 
+/// Sets 1 aside on the first account for the second one.
+pub fn reserve(authorization: &HeaderValue, key: &str, between: (u64, u64), expires_in_seconds: u32) -> Result<Call> {
+    let (debit, credit) = between;
+    let mut body = Vec::with_capacity(144);
+    write!(
+        body,
+        r#"{{"debit_account_id":{debit},"credit_account_id":{credit},"amount":1,"reserve":true,"expires_in_seconds":{expires_in_seconds}}}"#
+    )?;
+    post("/v1/transfers", authorization, key, body)
+}
+
 /// Where an account is read.
 pub fn account_uri(id: u64) -> Result<Uri> {
     Ok(Uri::try_from(format!("/v1/accounts/{id}"))?)

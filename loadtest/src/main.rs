@@ -3,6 +3,7 @@
 mod api;
 mod bench;
 mod client;
+mod expiry;
 mod faults;
 mod fleet;
 mod harm;
@@ -45,6 +46,7 @@ enum Command {
     Bench(bench::BenchOptions),
     Faults(faults::FaultsOptions),
     Overload(overload::OverloadOptions),
+    Expiry(expiry::ExpiryOptions),
 }
 
 /// How a command ended that could be carried out.
@@ -80,6 +82,7 @@ fn carry_out(command: Command) -> Result<Outcome> {
             Command::Bench(options) => bench::bench(options).await,
             Command::Faults(options) => faults::faults(options).await,
             Command::Overload(options) => overload::overload(options).await,
+            Command::Expiry(options) => expiry::expiry(options).await,
         }
     })
 }

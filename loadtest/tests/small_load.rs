@@ -57,6 +57,19 @@ async fn wallet_keeps_its_word_in_both_loops() {
 }
 
 #[tokio::test]
+async fn what_nobody_commits_expires() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
+    command.args(["expiry", "--rate=100", "--seconds=2", "--expires-in=1", "--accounts=40", "--clients=16", "--json"]);
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
+    // How late it comes is no matter here, so 1 is fine: not on time.
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["reserved"].as_u64().unwrap() > 0, "{report:#}");
+    assert_eq!(report["reserved"], report["found"]["expired"], "{report:#}");
+    assert_eq!((&report["found"]["left"], &report["found"]["reserved"]), (&0.into(), &0.into()));
+}
+
+#[tokio::test]
 async fn missing_wallet_is_told() {
     let nowhere = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
