@@ -2,6 +2,7 @@
 
 mod messages;
 mod processes;
+mod seen;
 mod servers;
 
 use std::collections::BTreeMap;

@@ -78,7 +78,7 @@ impl World {
     }
 
     /// The state of a process, as in `/proc/PID/stat`; `T` is stopped.
-    fn state_of(&self, name: &ProcessName) -> char {
+    pub(super) fn state_of(&self, name: &ProcessName) -> char {
         let pid = self.process(name).pid().unwrap();
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         stat.rsplit(") ").next().unwrap().chars().next().unwrap()
