@@ -1,19 +1,20 @@
-//! Whether accounts stand where their ids say.
+//! Whether accounts stand where their ids say, and are those of the users that their ids are made for.
 
 use std::collections::HashSet;
 
-use placement::{AccountId, RegionCode, Slot, SlotClaim};
+use placement::{AccountId, Locality, RegionCode, Slot, SlotClaim};
 use tokio_postgres::Row;
 
 use crate::snapshot::Snapshot;
 use crate::{AuditError, CheckResult, Invariant, Limits};
 
-const ACCOUNTS: &str = "SELECT id, slot FROM accounts WHERE $1::smallint[] IS NULL OR slot = ANY ($1)";
+const ACCOUNTS: &str = "SELECT id, slot, user_id FROM accounts WHERE $1::smallint[] IS NULL OR slot = ANY ($1)";
 
 /// Accounts read at a time.
 const PAGE: i32 = 10_000;
 
-/// Reads every account's id; PostgreSQL cannot compute the slot by itself.
+/// Reads every account's id and holder; PostgreSQL cannot compute slot and locality by itself. The locality is 31 bits of
+/// the holder's name: an account that was given to somebody else is noticed, unless that name was searched for.
 pub(crate) async fn accounts_in_place(
     snapshot: &Snapshot<'_>,
     region: RegionCode,
@@ -34,7 +35,7 @@ pub(crate) async fn accounts_in_place(
 }
 
 fn misplaced(row: &Row, region: RegionCode, here: &HashSet<Slot>) -> Option<String> {
-    let (number, stored): (i64, i16) = (row.get(0), row.get(1));
+    let (number, stored, user): (i64, i16, &str) = (row.get(0), row.get(1), row.get(2));
     let Ok(id) = AccountId::try_from(number) else {
         return Some(format!("account {number} has an id that is none"));
     };
@@ -45,6 +46,8 @@ fn misplaced(row: &Row, region: RegionCode, here: &HashSet<Slot>) -> Option<Stri
         Some(format!("account {id} of region {} is in region {region}", id.region()))
     } else if !here.contains(&slot) {
         Some(format!("account {id} is on a shard that does not have its slot {slot}"))
+    } else if id.locality() != Locality::of_user(user) {
+        Some(format!("account {id} is said to be of {user}, whose accounts have other ids"))
     } else {
         None
     }

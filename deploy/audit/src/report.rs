@@ -39,11 +39,11 @@ pub enum Invariant {
     OneEffectPerKey,
     /// Every slot has exactly one owner.
     OneOwner,
-    /// Accounts stand in the slot that their id says, on the shard that has the slot.
+    /// Accounts stand in the slot that their id says, on the shard that has the slot, and their holder has their locality.
     AccountsInPlace,
     /// Each batch follows from the one before, of the same writer.
     ChainUnbroken,
-    /// The rows that are written once are those that the batches wrote, and as they wrote them.
+    /// Rows are those that the batches wrote, and as they wrote them.
     RowsAsChained,
     /// Each terminal transfer is told to other services, as it was.
     EventsTold,

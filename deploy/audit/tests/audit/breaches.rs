@@ -278,10 +278,17 @@ pub const ALL: &[Breach] = &[
         says: "and belongs to slot",
     },
     Breach {
+        name: "account_handed_over_is_caught",
+        shard: 1,
+        sql: "UPDATE accounts SET user_id = 'mallory' WHERE id = :a2",
+        broken: &[Invariant::AccountsInPlace],
+        says: "is said to be of mallory, whose accounts have other ids",
+    },
+    Breach {
         name: "account_on_a_wrong_shard_is_caught",
         shard: 2,
         sql: "INSERT INTO accounts (id, slot, user_id, name, currency, balance, reserved, entry_count, status, created_at) \
-              VALUES (:a2, :slot_a, 'anna', 'savings', 'SGD', 0, 0, 0, 0, now())",
+              VALUES (:a2, :slot_a, :anna, 'savings', 'SGD', 0, 0, 0, 0, now())",
         broken: &[Invariant::AccountsInPlace],
         says: "is on a shard that does not have its slot",
     },

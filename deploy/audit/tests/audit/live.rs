@@ -14,7 +14,7 @@ const AUDITS: u64 = 20;
 const RESERVE: &str = "BEGIN; UPDATE accounts SET reserved = reserved + 1 WHERE id = :a; \
      INSERT INTO reservations (transfer_id, slot, state, debit_account, debit_user, credit_account, amount, currency, \
         created_at, void_after) \
-     VALUES ('{id}', :slot_a, 0, :a, 'anna', :b, 1, 'SGD', now(), now() + interval '1 hour'); \
+     VALUES ('{id}', :slot_a, 0, :a, :anna, :b, 1, 'SGD', now(), now() + interval '1 hour'); \
      INSERT INTO outbox (transfer_id, slot, next_attempt_at, trace_id, parent_id) \
      VALUES ('{id}', :slot_a, now(), gen_random_uuid(), 1); COMMIT";
 const CREDIT: &str = "BEGIN; UPDATE accounts SET balance = balance + 1, entry_count = entry_count + 1 WHERE id = :b; \

@@ -29,9 +29,9 @@ const TOPOLOGY: &str = r#"{
 
 const SHARD_1: &str = "
     INSERT INTO accounts (id, slot, user_id, name, currency, balance, reserved, entry_count, status, created_at) VALUES
-        (:a, :slot_a, 'anna', 'current', 'SGD', 850, 55, 3, 0, now()),
-        (:a2, :slot_a, 'anna', 'savings', 'SGD', 100, 0, 1, 0, now()),
-        (:empty, :slot_a, 'anna', 'empty', 'SGD', 0, 0, 0, 0, now());
+        (:a, :slot_a, :anna, 'current', 'SGD', 850, 55, 3, 0, now()),
+        (:a2, :slot_a, :anna, 'savings', 'SGD', 100, 0, 1, 0, now()),
+        (:empty, :slot_a, :anna, 'empty', 'SGD', 0, 0, 0, 0, now());
     INSERT INTO transfers (id, debit_account, credit_account, amount, debit_entry, debit_balance, credit_entry,
         credit_balance, debit_slot, credit_slot, kind, state, reason, currency, decided_at) VALUES
         (:deposit, NULL, :a, 1000, NULL, NULL, 1, 1000, NULL, :slot_a, 1, 2, NULL, 'SGD', now()),
@@ -41,11 +41,11 @@ const SHARD_1: &str = "
         (:rejected, :a, :b, 5000, NULL, NULL, NULL, NULL, :slot_a, :slot_b, 0, 4, 2, 'SGD', now());
     INSERT INTO reservations (transfer_id, slot, state, debit_account, debit_user, credit_account, amount, currency,
         created_at, void_after) VALUES
-        (:open, :slot_a, 0, :a, 'anna', :b, 20, 'SGD', now(), now() + interval '1 hour'),
-        (:credited, :slot_a, 0, :a, 'anna', :b, 30, 'SGD', now(), now() + interval '1 hour');
+        (:open, :slot_a, 0, :a, :anna, :b, 20, 'SGD', now(), now() + interval '1 hour'),
+        (:credited, :slot_a, 0, :a, :anna, :b, 30, 'SGD', now(), now() + interval '1 hour');
     INSERT INTO reservations (transfer_id, slot, state, debit_account, debit_user, credit_account, amount, currency,
         created_at, void_after, amount_reserved, expires_at) VALUES
-        (:held, :slot_a, 2, :a, 'anna', :b, 5, 'SGD', now(), now(), 5, now() + interval '1 hour');
+        (:held, :slot_a, 2, :a, :anna, :b, 5, 'SGD', now(), now(), 5, now() + interval '1 hour');
     INSERT INTO transfers (id, debit_account, credit_account, amount, debit_slot, credit_slot, kind, state, reason,
         currency, decided_at, amount_reserved, expires_at) VALUES
         (:lapsed, :a, :b, 9, :slot_a, :slot_b, 0, 3, 18, 'SGD', now(), 9, now());
@@ -62,14 +62,14 @@ const SHARD_1: &str = "
 
 const SHARD_2: &str = "
     INSERT INTO accounts (id, slot, user_id, name, currency, balance, reserved, entry_count, status, created_at) VALUES
-        (:b, :slot_b, 'ben', 'current', 'SGD', 70, 0, 3, 0, now());
+        (:b, :slot_b, :ben, 'current', 'SGD', 70, 0, 3, 0, now());
     INSERT INTO transfers (id, debit_account, credit_account, amount, debit_entry, debit_balance, credit_entry,
         credit_balance, debit_slot, credit_slot, kind, state, currency, decided_at) VALUES
         (:posted, :a, :b, 50, NULL, NULL, 1, 50, :slot_a, :slot_b, 0, 2, 'SGD', now()),
         (:credited, :a, :b, 30, NULL, NULL, 2, 80, :slot_a, :slot_b, 0, 2, 'SGD', now()),
         (:withdrawal, :b, NULL, 10, 3, 70, NULL, NULL, :slot_b, NULL, 2, 2, 'SGD', now());
     INSERT INTO inbox (transfer_id, slot, debit_shard, decision, reason, credit_user, decided_at) VALUES
-        (:posted, :slot_b, 1, 0, NULL, 'ben', now()), (:credited, :slot_b, 1, 0, NULL, 'ben', now()),
+        (:posted, :slot_b, 1, 0, NULL, :ben, now()), (:credited, :slot_b, 1, 0, NULL, :ben, now()),
         (:released, :slot_b, 1, 1, 11, NULL, now());
     INSERT INTO idempotency (slot, key_hash, fingerprint, transfer_id, recorded_at) VALUES
         (:slot_b, gen_random_uuid(), gen_random_uuid(), :withdrawal, now());
@@ -87,16 +87,17 @@ pub struct Seed {
 impl Seed {
     pub fn new() -> Result<Seed> {
         let topology: Topology = serde_json::from_str(TOPOLOGY)?;
-        let (anna, ben) = (account_on(&topology, 1)?, account_on(&topology, 2)?);
+        let ((anna, anna_is), (ben, ben_is)) = (account_on(&topology, 1)?, account_on(&topology, 2)?);
         let sibling = |discriminator| AccountId::new(anna.region(), anna.locality(), discriminator);
         let mut names = vec![
-            // Longer names first: each is replaced wherever it stands.
             ("slot_a", anna.slot().to_string()),
             ("slot_b", ben.slot().to_string()),
             ("a2", sibling(2).to_string()),
             ("empty", sibling(3).to_string()),
             ("a", anna.to_string()),
             ("b", ben.to_string()),
+            ("anna", format!("'{anna_is}'")),
+            ("ben", format!("'{ben_is}'")),
         ];
         let transfers =
             ["deposit", "local", "posted", "released", "rejected", "open", "credited", "new", "held", "lapsed"];
@@ -136,13 +137,15 @@ impl Seed {
     }
 }
 
-fn account_on(topology: &Topology, shard: u16) -> Result<AccountId> {
+/// An account on the shard, and the name of a user who may hold it.
+fn account_on(topology: &Topology, shard: u16) -> Result<(AccountId, String)> {
     let region = RegionCode::try_from(1)?;
     let ring = Ring::of_region(topology, region);
-    let localities = (0..).map(|number| Locality::of_user(&format!("user-{number}")));
     let wanted = Some(ShardId::try_from(shard)?);
-    let locality = localities.take(1_000).find(|locality| ring.owner(Slot::of(region, *locality)) == wanted);
-    Ok(AccountId::new(region, locality.context("the ring gives every shard slots")?, 1))
+    let is_there = |user: &String| ring.owner(Slot::of(region, Locality::of_user(user))) == wanted;
+    let user = (0..1_000).map(|number| format!("user-{number}")).find(is_there);
+    let user = user.context("the ring gives every shard slots")?;
+    Ok((AccountId::new(region, Locality::of_user(&user), 1), user))
 }
 
 pub fn transfer_id(debit: AccountId, number: u64) -> TransferId {
