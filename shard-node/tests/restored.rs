@@ -5,11 +5,12 @@ mod support;
 
 use anyhow::{Context, Result, ensure};
 use local_cluster::{Method, ProcessName, Signal, call};
+use serde_json::{Value, json};
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use support::{Holder, Known, Wish, World};
+use support::{Holder, Known, Wish, World, post};
 
 const NOTICED_WITHIN: Duration = Duration::from_secs(15);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -187,6 +188,56 @@ async fn restored_shard_is_only_read_until_it_has_all_again() -> Result<()> {
     let balances = (world.balance(&here).await?, world.balance(&there).await?);
     ensure!(balances == (9_749, 10_251), "money was made or lost: {balances:?}");
     Ok(())
+}
+
+/// All that is lost is one batch that set an amount aside: no transfer has ended by it, and no peer knows of it.
+#[tokio::test]
+async fn shard_that_lost_a_single_reservation_is_only_read() -> Result<()> {
+    let world = world().await?;
+    let here = world.holder("here", "sg", 10_000).await?;
+    let next = world.holder("next", "sg", 10_000).await?;
+    let there = world.holder("there", "eu", 10_000).await?;
+    let files = Files::of(&world);
+    world.cluster.stop_one(&postgres()).await?;
+    files.back_up()?;
+    world.cluster.restart(&postgres()).await?;
+    let id = reserve(&world, &here, &next, 40).await?;
+
+    world.cluster.kill(&postgres(), Signal::SIGKILL).await?;
+    files.restore()?;
+    world.cluster.restart(&postgres()).await?;
+    let wish = Wish { key: "noticed", debit: &here, credit: &there, amount: 1 };
+    let answer = world.ask(world.cluster.router_address("sg", 0)?, wish).await?;
+    ensure!(answer.status == 503, "{} {}", answer.status, answer.body);
+    until_read_only(&world, true).await?;
+    check_read_only(&world, "behind", &here, &there, &["ends with batch", "was committed"]).await?;
+    world.cluster.kill(&postgres(), Signal::SIGKILL).await?;
+    files.put_the_newer_back()?;
+    world.cluster.restart(&postgres()).await?;
+    until_read_only(&world, false).await?;
+    let router = world.cluster.router_address("sg", 0)?;
+    let path = format!("/v1/transfers/{id}/commit");
+    let committed = post(router, &path, &here.token, "commit", &json!({})).await?;
+    ensure!(committed.status == 200, "{} {}", committed.status, committed.body);
+    check_open(&world, "behind", &here, &there).await?;
+    world.prove().await
+}
+
+/// Sets an amount aside, however often the lane's connection breaks; the transfer's id.
+async fn reserve(world: &World, debit: &Holder, credit: &Holder, amount: i64) -> Result<String> {
+    let router = world.cluster.router_address(&debit.region, 0)?;
+    let wish = json!({"debit_account_id": debit.account, "credit_account_id": credit.account, "amount": amount,
+        "reserve": true});
+    let started = Instant::now();
+    loop {
+        let answer = post(router, "/v1/transfers", &debit.token, "reserve", &wish).await?;
+        if answer.status == 201 {
+            let reserved = answer.read::<Value>()?;
+            return Ok(reserved["id"].as_str().context("a transfer has an id")?.to_owned());
+        }
+        ensure!(answer.status == 503 && started.elapsed() < NOTICED_WITHIN, "{} {}", answer.status, answer.body);
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 /// Transfers both ways for as long as the trouble lasts; how many.

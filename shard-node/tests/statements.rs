@@ -19,15 +19,20 @@ struct Database {
 }
 
 async fn migrated() -> anyhow::Result<Database> {
+    let mut database = empty().await?;
+    migrations::run(&mut database.client).await?;
+    partitions::ensure(&mut database.client, now_ms(), partitions::USUAL_MONTHS).await?;
+    Ok(database)
+}
+
+async fn empty() -> anyhow::Result<Database> {
     let mut spec = ClusterSpec::scratch();
     spec.regions = vec!["sg".to_owned()];
     spec.shards_per_region = 1;
     spec.parts = Parts::ServersOnly;
     let cluster = Cluster::start(spec, &mut |_| ()).await?;
     let config = cluster.shard_postgres_url(1)?.parse()?;
-    let mut client = store::connect(&config).await?;
-    migrations::run(&mut client).await?;
-    partitions::ensure(&mut client, now_ms(), partitions::USUAL_MONTHS).await?;
+    let client = store::connect(&config).await?;
     Ok(Database { cluster, client })
 }
 
@@ -75,24 +80,75 @@ async fn a_write_without_the_fence_fails() -> anyhow::Result<()> {
         "UPDATE clearing SET total = 0",
         "UPDATE external SET total = 0",
         "DELETE FROM batches",
+        "UPDATE chain_start SET since = now()",
         "TRUNCATE accounts",
     ] {
-        let error = database.client.batch_execute(statement).await.expect_err(statement);
-        assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("WF001"), "{statement}");
+        without_the_fence(&database.client, statement).await?;
     }
     Ok(())
 }
 
+async fn without_the_fence(client: &Client, statement: &str) -> anyhow::Result<()> {
+    let Err(error) = client.batch_execute(statement).await else { anyhow::bail!("not refused: {statement}") };
+    assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("WF001"), "{statement}");
+    Ok(())
+}
+
+/// A statement's trigger is that of the table that it names.
+async fn no_partition_is_open(client: &Client) -> anyhow::Result<usize> {
+    let all = "SELECT inhrelid::regclass::text FROM pg_inherits \
+         WHERE inhparent IN ('transfers'::regclass, 'inbox'::regclass)";
+    let partitions = client.query(all, &[]).await?;
+    for row in &partitions {
+        let name: &str = row.get(0);
+        without_the_fence(client, &format!("INSERT INTO {name} SELECT * FROM {name}")).await?;
+        let slot = if name.starts_with("transfers") { "debit_slot" } else { "slot" };
+        without_the_fence(client, &format!("UPDATE {name} SET {slot} = 0")).await?;
+        without_the_fence(client, &format!("DELETE FROM {name}")).await?;
+        without_the_fence(client, &format!("TRUNCATE {name}")).await?;
+    }
+    Ok(partitions.len())
+}
+
 #[tokio::test]
-async fn every_column_that_is_written_once_is_in_the_chain() -> anyhow::Result<()> {
+async fn a_write_to_a_partition_without_the_fence_fails() -> anyhow::Result<()> {
+    let database = migrated().await?;
+    assert_eq!(no_partition_is_open(&database.client).await?, 10);
+    Ok(())
+}
+
+#[tokio::test]
+async fn partitions_from_before_get_their_fence_by_the_upgrade() -> anyhow::Result<()> {
+    let mut database = empty().await?;
+    migrations::run_until(&mut database.client, 6).await?;
+    let older = "CREATE TABLE transfers_older PARTITION OF transfers DEFAULT; \
+         CREATE TABLE inbox_older PARTITION OF inbox DEFAULT";
+    database.client.batch_execute(older).await?;
+    database.client.batch_execute("DELETE FROM transfers_older").await?;
+    migrations::run(&mut database.client).await?;
+    assert_eq!(no_partition_is_open(&database.client).await?, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_column_is_in_the_chain_or_left_out_for_a_reason() -> anyhow::Result<()> {
     let database = migrated().await?;
     let columns = "SELECT column_name::text FROM information_schema.columns WHERE table_name = $1 ORDER BY 1";
-    for (table, chained) in [("transfers", &chain::TRANSFER_COLUMNS[..]), ("inbox", &chain::INBOX_COLUMNS)] {
+    let nothing: &[(&str, &str)] = &[];
+    let tables = [
+        ("transfers", &chain::TRANSFER_COLUMNS[..], nothing),
+        ("inbox", &chain::INBOX_COLUMNS, nothing),
+        ("idempotency", &chain::KEY_COLUMNS, nothing),
+        ("accounts", &chain::ACCOUNT_COLUMNS, &chain::ACCOUNT_COLUMNS_LEFT_OUT),
+        ("reservations", &chain::RESERVATION_COLUMNS, &chain::RESERVATION_COLUMNS_LEFT_OUT),
+    ];
+    for (table, chained, left_out) in tables {
         let found = database.client.query(columns, &[&table]).await?;
         let found: Vec<String> = found.iter().map(|row| row.get(0)).collect();
-        let mut chained = chained.to_vec();
-        chained.sort_unstable();
-        assert_eq!(found, chained, "{table}");
+        assert!(left_out.iter().all(|(_, reason)| !reason.is_empty()), "{table}");
+        let mut known: Vec<&str> = chained.iter().copied().chain(left_out.iter().map(|(column, _)| *column)).collect();
+        known.sort_unstable();
+        assert_eq!(found, known, "{table}");
     }
     Ok(())
 }

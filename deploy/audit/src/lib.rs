@@ -22,7 +22,7 @@ mod snapshot;
 mod survey;
 mod target;
 
-pub use chains::{Breach, ChainHead, ChainReport, KeptChains, ShardChains, Table, verify_chains};
+pub use chains::{Breach, ChainHead, ChainReport, KeptChains, RowId, ShardChains, Since, Table, verify_chains};
 pub use error::AuditError;
 pub use events::{EventsReport, EventsTarget, ShardEvents, verify_events};
 pub use limits::Limits;

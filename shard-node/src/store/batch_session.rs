@@ -179,7 +179,7 @@ impl BatchSession {
         Ok(heads)
     }
 
-    /// Begins the batch's transaction under the fence and reads its rows, locked, and the batch that it will follow.
+    /// Begins the batch's transaction under the fence and reads its rows, locked, and what it will go on from.
     /// The transaction is left open unless there is an error.
     ///
     /// # Errors
@@ -231,7 +231,8 @@ impl BatchSession {
             inbox: load::inbox(&inbox)?,
             neighbourhoods: load::neighbourhoods(batch, &neighbours)?,
         };
-        Ok((books, chain::head(&head)?))
+        let head = chain::head(&head)?.having_found(batch, &books, &reservations);
+        Ok((books, head))
     }
 
     async fn hold_fence(&self) -> Result<(), Error> {
@@ -305,7 +306,7 @@ impl BatchSession {
             save::inbox(fenced, &to.save_inbox, writes, stamp),
             save::external(fenced, &to.save_external, writes, stamp),
             save::clearing(fenced, &to.save_clearing, writes, stamp),
-            chain::link(fenced, &to.chain_link, writes, head, stamp),
+            chain::link(fenced, &to.chain_link, writes, books, head, stamp),
             self.commit(),
         );
         // The first failure is the cause; those after it only say that the transaction is aborted.

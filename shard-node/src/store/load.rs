@@ -34,7 +34,7 @@ pub(super) const ACCOUNTS_WITH_HELD: &str = "SELECT id, user_id, name, currency,
 pub(super) const KEYS: &str = "SELECT key_hash, fingerprint, transfer_id, account_id, rejection \
      FROM unnest($1::smallint[], $2::uuid[]) AS wanted (slot, key_hash) JOIN idempotency USING (slot, key_hash)";
 pub(super) const RESERVATIONS: &str = "SELECT transfer_id, state, debit_account, debit_user, credit_account, amount, \
-     currency, message, reference, created_at, amount_reserved, expires_at \
+     currency, message, reference, created_at, amount_reserved, expires_at, slot, committed_at \
      FROM reservations WHERE transfer_id = ANY($1) ORDER BY transfer_id FOR UPDATE";
 pub(super) const INBOX: &str = "SELECT inbox.transfer_id, decision, reason, credit_user \
      FROM unnest($1::uuid[]) AS wanted (transfer_id) JOIN inbox USING (transfer_id)";

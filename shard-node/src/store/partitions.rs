@@ -15,7 +15,8 @@ pub const USUAL_MONTHS: RangeInclusive<i32> = -1..=3;
 
 /// Makes the partitions that are missing, by distance in months from the time (milliseconds since the epoch).
 /// A new table is filled with nothing and then attached, which unlike creating it as a partition does not stop
-/// the writers.
+/// the writers. It has a trigger of its own for the fence, since those of the parent do not see what is written to it
+/// directly.
 ///
 /// # Errors
 /// PostgreSQL's; what was made before stays.
@@ -50,6 +51,8 @@ fn create(table: &str, name: &str, month: Date) -> String {
     let (from, to) = (TransferId::lower_bound(start_ms(month)), TransferId::lower_bound(start_ms(next)));
     format!(
         "CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS); \
+         CREATE TRIGGER fenced BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {name} \
+         FOR EACH STATEMENT EXECUTE FUNCTION require_fence(); \
          ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{to}')"
     )
 }

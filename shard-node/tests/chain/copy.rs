@@ -28,11 +28,8 @@ pub struct Copy {
     pub client: Client,
 }
 
-/// The tables as they were, beside the tables.
-const KEEP: &str = "CREATE SCHEMA kept; CREATE TABLE kept.transfers AS TABLE transfers; \
-     CREATE TABLE kept.inbox AS TABLE inbox; CREATE TABLE kept.batches AS TABLE batches";
-const MEND: &str = "BEGIN; TRUNCATE transfers, inbox, batches; INSERT INTO transfers TABLE kept.transfers; \
-     INSERT INTO inbox TABLE kept.inbox; INSERT INTO batches TABLE kept.batches; COMMIT";
+/// What is tampered with.
+const TABLES: [&str; 7] = ["transfers", "inbox", "idempotency", "accounts", "reservations", "batches", "chain_start"];
 
 impl Copy {
     /// Nobody else may be connected to the shard meanwhile.
@@ -43,13 +40,17 @@ impl Copy {
         server.batch_execute("CREATE DATABASE tampered TEMPLATE wallet").await?;
         let (config, client) = superuser(world, "tampered").await?;
         client.batch_execute("SET wallet.fence = 'held'; SET timezone = 'UTC'").await?;
-        client.batch_execute(KEEP).await?;
+        // The tables as they were, beside the tables.
+        let keep = TABLES.map(|table| format!("CREATE TABLE kept.{table} AS TABLE {table}")).join("; ");
+        client.batch_execute(&format!("CREATE SCHEMA kept; {keep}")).await?;
         Ok(Copy { config, client })
     }
 
     /// Undoes whatever was done to the rows.
     pub async fn mend(&self) -> Result<()> {
-        Ok(self.client.batch_execute(MEND).await?)
+        let insert = TABLES.map(|table| format!("INSERT INTO {table} TABLE kept.{table}")).join("; ");
+        let mend = format!("BEGIN; TRUNCATE {}; {insert}; COMMIT", TABLES.join(", "));
+        Ok(self.client.batch_execute(&mend).await?)
     }
 
     /// What the chains of the copy come to.

@@ -9,10 +9,10 @@ pub type BatchHash = [u8; 32];
 /// What the first batch of a writer follows.
 pub const GENESIS: BatchHash = [0; 32];
 
-/// A row that a batch wrote.
+/// A row that a batch wrote, or one as it was before the batch replaced or removed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Listed {
-    /// The transfer.
+    /// The transfer, the key's hash or the account.
     pub id: u128,
     /// Its row's digest.
     pub digest: RowDigest,
@@ -52,8 +52,24 @@ pub fn mark(secret: &[u8; 16], row: &Listed) -> u128 {
     u128::from_be_bytes(half)
 }
 
+/// What a batch did to a table whose rows are written more than once: both as [`list`] makes them.
+///
+/// What is written, less what is replaced, over all batches of all writers, is what must be there. That needs no order
+/// between writers. And a row that was changed before a batch replaced it stays found: the batch replaced another one
+/// than was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Changes<'a> {
+    /// Rows that it inserted or updated, as they are since.
+    pub written: &'a [u8],
+    /// Rows that it updated or deleted, as it found them.
+    pub replaced: &'a [u8],
+}
+
+/// The first format that lists more than transfers and decisions.
+const FORMAT_OF_CHANGES: i16 = 2;
+
 /// A row of `batches`, but for its hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Batch<'a> {
     /// Of digests and hash; see [`crate::FORMAT`].
     pub format: i16,
@@ -67,23 +83,37 @@ pub struct Batch<'a> {
     pub transfers: &'a [u8],
     /// The rows of `inbox`, as [`list`] makes them.
     pub inbox: &'a [u8],
+    /// The rows of `idempotency`, as [`list`] makes them.
+    pub keys: &'a [u8],
+    /// Of `accounts`.
+    pub accounts: Changes<'a>,
+    /// Of `reservations`.
+    pub reservations: Changes<'a>,
 }
 
 impl Batch<'_> {
     /// The batch's hash, given that of the one before.
     pub fn hash(&self, previous: &BatchHash) -> BatchHash {
-        let length = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes();
-        Sha256::new()
+        let mut sha = Sha256::new()
             .chain_update(previous)
             .chain_update(self.format.to_be_bytes())
             .chain_update(self.writer.to_be_bytes())
             .chain_update(self.number.to_be_bytes())
-            .chain_update(self.decided_at.to_be_bytes())
-            .chain_update(length(self.transfers))
-            .chain_update(self.transfers)
-            .chain_update(length(self.inbox))
-            .chain_update(self.inbox)
-            .finalize()
-            .into()
+            .chain_update(self.decided_at.to_be_bytes());
+        [self.transfers, self.inbox].iter().for_each(|list| add(&mut sha, list));
+        let Changes { written: accounts, replaced: accounts_replaced } = self.accounts;
+        let Changes { written: reservations, replaced: reservations_replaced } = self.reservations;
+        let later = [self.keys, accounts, accounts_replaced, reservations, reservations_replaced];
+        // A batch of the first format has none of these; one that was given some does not fit its hash.
+        if self.format >= FORMAT_OF_CHANGES || later.iter().any(|list| !list.is_empty()) {
+            later.iter().for_each(|list| add(&mut sha, list));
+        }
+        sha.finalize().into()
     }
+}
+
+/// Adds a list, so that no two different lists of lists have the same bytes.
+fn add(sha: &mut Sha256, list: &[u8]) {
+    sha.update(u64::try_from(list.len()).unwrap_or(u64::MAX).to_be_bytes());
+    sha.update(list);
 }

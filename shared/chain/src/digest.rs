@@ -44,8 +44,8 @@ impl Canonical {
         self
     }
 
-    pub fn uuid(self, tag: u8, value: u128) -> Self {
-        self.fixed(tag, Some(value.to_be_bytes()))
+    pub fn uuid(self, tag: u8, value: impl Into<Option<u128>>) -> Self {
+        self.fixed(tag, value.into().map(u128::to_be_bytes))
     }
 
     pub fn bigint(self, tag: u8, value: impl Into<Option<i64>>) -> Self {

@@ -1,18 +1,19 @@
 //! Reading `batches`.
 
-use ::chain::{Batch, BatchHash, FORMAT, Listed, listed};
+use ::chain::{Batch, BatchHash, Changes, FORMAT};
 use tokio_postgres::{Error, Row};
 
+use super::pages::Pages;
 use super::rows::Micros;
 use super::{Meter, Table};
 use crate::AuditError;
 use crate::snapshot::Snapshot;
 
-const BATCHES: &str = "SELECT writer, number, decided_at, format, hash, transfers, inbox FROM batches \
-     ORDER BY writer, number";
+const BATCHES: &str = "SELECT writer, number, decided_at, format, hash, transfers, inbox, keys, accounts, \
+     accounts_replaced, reservations, reservations_replaced FROM batches ORDER BY writer, number";
 
 /// Batches read at a time; one has half a thousand rows at most.
-const PAGE: i32 = 100;
+pub(super) const PAGE: i32 = 100;
 
 /// A row of `batches`.
 #[derive(Debug, Clone, Copy)]
@@ -31,16 +32,23 @@ impl<'a> Stored<'a> {
             format: row.try_get(3)?,
             transfers: row.try_get(5)?,
             inbox: row.try_get(6)?,
+            keys: row.try_get(7)?,
+            accounts: Changes { written: row.try_get(8)?, replaced: row.try_get(9)? },
+            reservations: Changes { written: row.try_get(10)?, replaced: row.try_get(11)? },
         };
         Ok(Stored { batch, hash: row.try_get(4)? })
     }
 
-    /// The rows of the table that it wrote.
-    pub fn listed(&self, table: Table) -> impl Iterator<Item = Listed> + use<'a> {
-        listed(match table {
+    /// The rows of the table that it wrote, and those that it replaced.
+    pub fn changes(&self, table: Table) -> Changes<'a> {
+        let written = match table {
             Table::Transfers => self.batch.transfers,
             Table::Inbox => self.batch.inbox,
-        })
+            Table::Keys => self.batch.keys,
+            Table::Accounts => return self.batch.accounts,
+            Table::Reservations => return self.batch.reservations,
+        };
+        Changes { written, replaced: &[] }
     }
 
     /// Whether it has this hash.
@@ -60,16 +68,14 @@ pub(super) async fn read(
     meter: &Meter<'_>,
     mut each: impl FnMut(Stored<'_>) -> Result<(), AuditError>,
 ) -> Result<(), AuditError> {
-    let failed = || AuditError::asking(snapshot.shard, "its batches");
-    let portal = snapshot.transaction.bind(BATCHES, &[]).await.map_err(failed())?;
+    let mut pages = Pages::of(BATCHES, "its batches", PAGE, snapshot, meter).await?;
     loop {
-        let page = snapshot.transaction.query_portal(&portal, PAGE).await.map_err(failed())?;
+        let page = pages.next().await?;
         if page.is_empty() {
             return Ok(());
         }
         for row in &page {
-            each(Stored::read(row).map_err(failed())?)?;
+            each(Stored::read(row).map_err(pages.failed())?)?;
         }
-        meter.read(page.len());
     }
 }

@@ -3,6 +3,7 @@
 use ::chain::{BatchHash, GENESIS};
 
 use super::batches::Stored;
+use super::start::Firsts;
 use super::{Breach, ChainHead, KeptChains, ShardChains};
 use crate::AuditError;
 
@@ -22,11 +23,13 @@ pub(super) struct Links<'a> {
     kept: &'a [ChainHead],
     chain: Option<Chain>,
     followed: Vec<i32>,
+    firsts: Firsts,
 }
 
 impl<'a> Links<'a> {
     pub fn new(kept: Option<&'a KeptChains>) -> Self {
-        Links { kept: kept.map_or(&[], |kept| &kept.heads), chain: None, followed: Vec::new() }
+        let kept = kept.map_or(&[][..], |kept| &kept.heads);
+        Links { kept, chain: None, followed: Vec::new(), firsts: Firsts::default() }
     }
 
     /// The next batch, in the order of writers and numbers.
@@ -35,6 +38,7 @@ impl<'a> Links<'a> {
     /// A newer version has written it.
     pub fn follow(&mut self, stored: Stored<'_>, found: &mut ShardChains) -> Result<(), AuditError> {
         found.batches += 1;
+        self.firsts.see(&stored.batch);
         let (writer, number) = (stored.batch.writer, stored.batch.number);
         if self.chain.as_ref().is_none_or(|chain| chain.writer != writer) {
             self.end_chain(found);
@@ -65,6 +69,8 @@ impl<'a> Links<'a> {
         for head in self.kept.iter().filter(|head| !self.followed.contains(&head.writer)) {
             found.breach(Breach::BatchesRemoved { writer: head.writer, first: 1, last: head.number });
         }
+        let since = found.since;
+        self.firsts.late(&since).for_each(|late| found.breach(late));
     }
 
     fn end_chain(&mut self, found: &mut ShardChains) {

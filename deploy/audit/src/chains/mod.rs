@@ -3,40 +3,47 @@
 //! Each shard is read in one snapshot, as streams: its batches in the order of each chain, then its rows in whatever
 //! order they lie. What the batches list and what the rows are is summed up in a fixed number of buckets; only where
 //! the two sums of a bucket differ are its rows compared one by one, in a second reading of the same snapshot. So the
-//! memory needed does not grow with the shard.
+//! memory needed does not grow with the shard. Keys are forgotten after some time, so they are compared along their time.
 //!
 //! What a chain cannot show by itself is that its last batches are gone together with their rows, as after a restore
 //! of an old backup. Kept heads show it, and so do the halves of transfers that other shards still have.
 
 mod batches;
 mod breach;
+mod changing;
 mod kept;
+mod keys;
 mod links;
 mod names;
+mod pages;
 mod rows;
+mod start;
 mod sums;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 use futures_util::future::try_join_all;
-use jiff::Timestamp;
 use placement::ShardId;
 use serde::Serialize;
 
 use crate::snapshot::Snapshot;
 use crate::{AuditError, CheckResult, Invariant, Progress, ShardTarget, connect};
-pub use breach::{Breach, Table};
+pub use breach::{Breach, RowId, Table};
 pub use kept::KeptChains;
 use links::Links;
+pub use start::Since;
 use sums::Sums;
 
-/// NULL: the chains are as old as the shard.
-const SINCE: &str = "SELECT since FROM chain_start";
+/// The tables whose batches and rows are summed up.
+const SUMMED: [Table; 4] = [Table::Transfers, Table::Inbox, Table::Accounts, Table::Reservations];
+
 /// What PostgreSQL believes of its tables; numbers of batches have no gap.
 const EXPECTED: &str = "SELECT coalesce((SELECT sum(number) FROM \
          (SELECT max(number) AS number FROM batches GROUP BY writer) AS last), 0)::bigint, \
-     coalesce((SELECT sum(greatest(reltuples, 0)) FROM pg_class JOIN pg_inherits ON inhrelid = oid \
-         WHERE inhparent IN ('transfers'::regclass, 'inbox'::regclass)), 0)::bigint";
+     coalesce((SELECT sum(greatest(reltuples, 0)) FROM pg_class LEFT JOIN pg_inherits ON inhrelid = oid \
+         WHERE inhparent IN ('transfers'::regclass, 'inbox'::regclass) \
+         OR oid IN ('idempotency'::regclass, 'accounts'::regclass, 'reservations'::regclass)), 0)::bigint";
 
 /// Breaches that are named for each shard; the others are only counted.
 const NAMED_MAX: usize = 100;
@@ -62,14 +69,17 @@ impl ChainReport {
 pub struct ShardChains {
     /// The shard.
     pub shard: ShardId,
-    /// Rows decided before then may stand in no batch. `None`: every row stands in one.
-    pub since: Option<Timestamp>,
+    /// Rows made before then may stand in no batch.
+    #[serde(flatten)]
+    pub since: Since,
     /// Batches read.
     pub batches: u64,
-    /// Rows of `transfers` and `inbox` read.
+    /// Rows read.
     pub rows: u64,
-    /// Those of them that were decided before `since`.
+    /// Those of them that are from before the chains: nothing is proved of them.
     pub rows_before: u64,
+    /// The same for each table that has some.
+    pub rows_before_by_table: BTreeMap<Table, u64>,
     /// The end of each chain. Keep them elsewhere to be able to show later that no chain was cut or written anew.
     pub heads: Vec<ChainHead>,
     /// Breaches found. A lower bound if `more` is set.
@@ -94,13 +104,14 @@ pub struct ChainHead {
 }
 
 impl ShardChains {
-    fn new(shard: ShardId, since: Option<Timestamp>) -> Self {
+    fn new(shard: ShardId, since: Since) -> Self {
         ShardChains {
             shard,
             since,
             batches: 0,
             rows: 0,
             rows_before: 0,
+            rows_before_by_table: BTreeMap::new(),
             heads: Vec::new(),
             violations: 0,
             more: false,
@@ -115,6 +126,12 @@ impl ShardChains {
         if self.breaches.len() < NAMED_MAX {
             self.breaches.push(breach);
         }
+    }
+
+    /// Nothing is proved of a row of this table.
+    fn before(&mut self, table: Table) {
+        self.rows_before += 1;
+        *self.rows_before_by_table.entry(table).or_default() += 1;
     }
 
     fn links(&self) -> CheckResult {
@@ -132,7 +149,7 @@ impl ShardChains {
     }
 }
 
-/// Verifies the chains of the shards and all rows of `transfers` and `inbox` by them. `kept` are heads that were found
+/// Verifies the chains of the shards, and by them all rows of the tables of [`Table`]. `kept` are heads that were found
 /// earlier, which must still be there. `progress` is called after each page.
 ///
 /// Takes one connection to each shard and a snapshot that stays open meanwhile; each shard may be verified by itself.
@@ -160,43 +177,48 @@ async fn verify_shard(
 ) -> Result<ShardChains, AuditError> {
     let mut client = connect(target).await?;
     let (snapshot, _) = Snapshot::take(&mut client, target.shard).await?;
-    let since = since(&snapshot).await?;
+    let since = Since::read(&snapshot).await?;
     let mut found = ShardChains::new(target.shard, since);
-    if kept.is_some_and(|kept| kept.since != since) {
+    if kept.is_some_and(|kept| !since.is_as_kept(&kept.since)) {
         found.breach(Breach::StartMoved);
     }
     meter.expect(&snapshot).await?;
-    let mut sums = Table::ALL.map(|_| Sums::new());
+    let sums = sum_up(&snapshot, kept, meter, &mut found).await?;
+    for (table, sums) in SUMMED.into_iter().zip(&sums) {
+        names::find(table, sums, &snapshot, meter, &mut found).await?;
+    }
+    keys::compare(&snapshot, meter, &mut found).await?;
+    Ok(found)
+}
+
+/// Follows the chains, and sums up what they list and what is there.
+async fn sum_up(
+    snapshot: &Snapshot<'_>,
+    kept: Option<&KeptChains>,
+    meter: &Meter<'_>,
+    found: &mut ShardChains,
+) -> Result<[Sums; SUMMED.len()], AuditError> {
+    let mut sums = SUMMED.map(|_| Sums::new());
     let mut links = Links::new(kept);
-    batches::read(&snapshot, meter, |batch| {
-        links.follow(batch, &mut found)?;
-        for (table, sums) in Table::ALL.into_iter().zip(&mut sums) {
-            batch.listed(table).for_each(|row| sums.list(&row));
-        }
+    batches::read(snapshot, meter, |batch| {
+        links.follow(batch, found)?;
+        SUMMED.into_iter().zip(&mut sums).for_each(|(table, sums)| sums.add(batch.changes(table)));
         Ok(())
     })
     .await?;
-    links.end(&mut found);
-    for (table, sums) in Table::ALL.into_iter().zip(&mut sums) {
-        rows::read(&snapshot, table, meter, |row| {
+    links.end(found);
+    for (table, sums) in SUMMED.into_iter().zip(&mut sums) {
+        let since = found.since.of(table);
+        rows::read(snapshot, table, meter, |row| {
             found.rows += 1;
             match row.is_before(since) {
-                true => found.rows_before += 1,
+                true => found.before(table),
                 false => sums.find(&row.listed),
             }
         })
         .await?;
     }
-    for (table, sums) in Table::ALL.into_iter().zip(&sums) {
-        names::find(table, sums, &snapshot, meter, &mut found).await?;
-    }
-    Ok(found)
-}
-
-async fn since(snapshot: &Snapshot<'_>) -> Result<Option<Timestamp>, AuditError> {
-    let row = snapshot.transaction.query_one(SINCE, &[]).await;
-    let row = row.map_err(AuditError::asking(snapshot.shard, "the start of its chains"))?;
-    row.try_get(0).map_err(|_| AuditError::unreadable(snapshot.shard, "a start of its chains"))
+    Ok(sums)
 }
 
 /// How far all shards have come.

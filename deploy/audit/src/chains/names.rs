@@ -1,27 +1,41 @@
-//! The names of rows that were changed, added or removed.
+//! The names of rows that were changed, added or removed, where a table's sums differ.
 
 use std::collections::BTreeSet;
 
-use ::chain::{Listed, RowDigest};
-use uuid::Uuid;
+use ::chain::{Changes, Listed, RowDigest, listed};
 
+use super::changing;
 use super::rows::Present;
 use super::sums::{Sums, bucket_of};
-use super::{Breach, Meter, ShardChains, Table, batches, rows};
+use super::{Breach, Meter, RowId, ShardChains, Table, batches, rows};
 use crate::AuditError;
 use crate::snapshot::Snapshot;
 
-/// Rows compared one by one: 40 MB of them at most, counted on both sides.
-const COMPARED_MAX: u64 = 1_000_000;
+/// Rows compared one by one at a time: 60 MB of them at most, counted on all sides.
+pub(super) const COMPARED_MAX: u64 = 1_000_000;
+/// What so much is wrong with is not compared any further.
+const WRONG_MAX: u64 = 1_000;
 
 /// A row as a batch lists it, and the batch.
-struct Entry {
-    row: Listed,
-    writer: i32,
-    number: i64,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub row: Listed,
+    pub writer: i32,
+    pub number: i64,
+    /// The batch replaced or removed it; otherwise it wrote it.
+    pub is_replaced: bool,
 }
 
-/// Compares the buckets that differ, row by row. What is too much to compare is counted as one breach for each bucket.
+impl Entry {
+    /// All entries of a batch.
+    fn of<'a>(changes: Changes<'a>, writer: i32, number: i64) -> impl Iterator<Item = Entry> + use<'a> {
+        let entry = move |is_replaced: bool| move |row: Listed| Entry { row, writer, number, is_replaced };
+        listed(changes.written).map(entry(false)).chain(listed(changes.replaced).map(entry(true)))
+    }
+}
+
+/// Compares the buckets that differ, row by row, as many at a time as memory allows. What is too much to compare is
+/// counted as one breach for each bucket.
 pub(super) async fn find(
     table: Table,
     sums: &Sums,
@@ -29,15 +43,51 @@ pub(super) async fn find(
     meter: &Meter<'_>,
     found: &mut ShardChains,
 ) -> Result<(), AuditError> {
-    let (chosen, left) = choose(sums.different(), COMPARED_MAX);
-    if chosen.is_empty() && left == 0 {
-        return Ok(());
+    let mut different: Vec<(u16, u64)> = sums.different().collect();
+    let known = found.violations;
+    while !different.is_empty() {
+        let (chosen, left) = choose(different, COMPARED_MAX);
+        if chosen.is_empty() || found.violations - known > WRONG_MAX {
+            found.violations += count(chosen.len() + left.len());
+            found.more = true;
+            return Ok(());
+        }
+        compare_buckets(table, &chosen, snapshot, meter, found).await?;
+        different = left;
     }
+    Ok(())
+}
+
+fn count(buckets: usize) -> u64 {
+    u64::try_from(buckets).unwrap_or(u64::MAX)
+}
+
+/// The buckets to compare, of `max` rows together, and those that are left.
+fn choose(different: Vec<(u16, u64)>, max: u64) -> (BTreeSet<u16>, Vec<(u16, u64)>) {
+    let (mut chosen, mut left, mut rows) = (BTreeSet::new(), Vec::new(), 0);
+    for (bucket, in_it) in different {
+        match rows + in_it <= max {
+            true => {
+                rows += in_it;
+                chosen.insert(bucket);
+            }
+            false => left.push((bucket, in_it)),
+        }
+    }
+    (chosen, left)
+}
+
+async fn compare_buckets(
+    table: Table,
+    chosen: &BTreeSet<u16>,
+    snapshot: &Snapshot<'_>,
+    meter: &Meter<'_>,
+    found: &mut ShardChains,
+) -> Result<(), AuditError> {
     let mut listed = Vec::new();
     batches::read(snapshot, meter, |stored| {
-        let (writer, number) = (stored.batch.writer, stored.batch.number);
-        let rows = stored.listed(table).filter(|row| chosen.contains(&bucket_of(row)));
-        listed.extend(rows.map(|row| Entry { row, writer, number }));
+        let entries = Entry::of(stored.changes(table), stored.batch.writer, stored.batch.number);
+        listed.extend(entries.filter(|entry| chosen.contains(&bucket_of(&entry.row))));
         Ok(())
     })
     .await?;
@@ -48,52 +98,43 @@ pub(super) async fn find(
         }
     })
     .await?;
-    compare(table, listed, present, found);
-    found.violations += left;
-    found.more |= left > 0;
-    Ok(())
-}
-
-/// The buckets to compare, of `max` rows together, and how many more there are.
-fn choose(different: impl Iterator<Item = (u16, u64)>, max: u64) -> (BTreeSet<u16>, u64) {
-    let (mut chosen, mut left, mut rows) = (BTreeSet::new(), 0, 0);
-    for (bucket, in_it) in different {
-        match rows + in_it <= max {
-            true => {
-                rows += in_it;
-                chosen.insert(bucket);
-            }
-            false => left += 1,
+    let same = together(listed, present);
+    match table {
+        Table::Accounts | Table::Reservations => changing::compare(table, same, snapshot, found).await,
+        Table::Transfers | Table::Inbox | Table::Keys => {
+            same.for_each(|(entries, there)| written_once(table, &entries, there, found));
+            Ok(())
         }
     }
-    (chosen, left)
 }
 
-fn compare(table: Table, mut listed: Vec<Entry>, mut present: Vec<Present>, found: &mut ShardChains) {
-    listed.sort_unstable_by_key(|entry| (entry.row.id, entry.writer, entry.number));
+/// All that batches say of each row, and the row.
+fn together(mut listed: Vec<Entry>, mut present: Vec<Present>) -> impl Iterator<Item = (Vec<Entry>, Option<Present>)> {
+    listed.sort_unstable_by_key(|entry| (entry.row.id, entry.writer, entry.number, entry.is_replaced));
     present.sort_unstable_by_key(|row| row.listed.id);
-    let mut present = present.into_iter().peekable();
-    for same in listed.chunk_by(|one, next| one.row.id == next.row.id) {
-        let Some(Entry { row, .. }) = same.first() else { continue };
-        while let Some(unlisted) = present.next_if(|there| there.listed.id < row.id) {
-            added(table, &unlisted, found);
+    let (mut listed, mut present) = (listed.into_iter().peekable(), present.into_iter().peekable());
+    std::iter::from_fn(move || {
+        let ids = [listed.peek().map(|entry| entry.row.id), present.peek().map(|row| row.listed.id)];
+        let id = ids.into_iter().flatten().min()?;
+        let entries = std::iter::from_fn(|| listed.next_if(|entry| entry.row.id == id)).collect();
+        Some((entries, present.next_if(|row| row.listed.id == id)))
+    })
+}
+
+fn written_once(table: Table, entries: &[Entry], there: Option<Present>, found: &mut ShardChains) {
+    match there {
+        Some(row) if entries.is_empty() => {
+            if !row.is_before(found.since.of(table)) {
+                found.breach(Breach::RowAdded { table, id: RowId::of(table, row.listed.id) });
+            }
         }
-        let there = present.next_if(|there| there.listed.id == row.id);
-        entries(table, same, there.map(|there| there.listed.digest), found);
-    }
-    present.for_each(|unlisted| added(table, &unlisted, found));
-}
-
-fn added(table: Table, row: &Present, found: &mut ShardChains) {
-    if !row.is_before(found.since) {
-        found.breach(Breach::RowAdded { table, id: Uuid::from_u128(row.listed.id) });
+        there => all_entries(table, entries, there.map(|row| row.listed.digest), found),
     }
 }
 
-/// All that batches say of one row, and the row.
-fn entries(table: Table, same: &[Entry], there: Option<RowDigest>, found: &mut ShardChains) {
-    for (place, Entry { row, writer, number }) in same.iter().enumerate() {
-        let (id, writer, number) = (Uuid::from_u128(row.id), *writer, *number);
+fn all_entries(table: Table, same: &[Entry], there: Option<RowDigest>, found: &mut ShardChains) {
+    for (place, Entry { row, writer, number, .. }) in same.iter().enumerate() {
+        let (id, writer, number) = (RowId::of(table, row.id), *writer, *number);
         if place > 0 {
             found.breach(Breach::RowRepeated { table, id, writer, number });
         }
@@ -107,28 +148,29 @@ fn entries(table: Table, same: &[Entry], there: Option<RowDigest>, found: &mut S
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows::Micros;
     use super::*;
 
     #[test]
-    fn rows_that_are_compared_are_bounded() {
-        let different = || [(7, 40), (8, 50), (9, 20), (10, 10)].into_iter();
-        assert_eq!(choose(different(), 100), (BTreeSet::from([7, 8, 10]), 1));
-        assert_eq!(choose(different(), 5), (BTreeSet::new(), 4));
-        assert_eq!(choose(different(), 120).1, 0);
+    fn rows_that_are_compared_at_a_time_are_bounded() {
+        let different = || vec![(7, 40), (8, 50), (9, 20), (10, 10)];
+        assert_eq!(choose(different(), 100), (BTreeSet::from([7, 8, 10]), vec![(9, 20)]));
+        assert_eq!(choose(different(), 5), (BTreeSet::new(), different()));
+        assert_eq!(choose(different(), 120).1, []);
     }
 
     #[test]
-    fn sums_differ_where_a_row_is_other_than_listed() {
-        let row = |id: u128, digest: u8| Listed { id, digest: RowDigest([digest; RowDigest::BYTES]) };
-        let mut sums = Sums::new();
-        for id in 0..1_000 {
-            sums.list(&row(id, 1));
-        }
-        for id in (0..1_000).rev() {
-            sums.find(&row(id, if id == 300 { 2 } else { 1 }));
-        }
-        sums.find(&row(5_000, 1));
-        sums.list(&row(6_000, 1));
-        assert_eq!(sums.different().collect::<Vec<_>>(), [(300, 2), (5_000, 1), (6_000, 1)]);
+    fn entries_and_rows_of_an_id_come_together() {
+        let row = |id: u128| Listed { id, digest: RowDigest([0; RowDigest::BYTES]) };
+        let entry = |id: u128, number: i64| Entry { row: row(id), writer: 0, number, is_replaced: false };
+        let present = |id: u128| Present { listed: row(id), made_at: Micros(0) };
+        let found = together(vec![entry(5, 2), entry(1, 1), entry(5, 1)], vec![present(9), present(5), present(2)]);
+        let shown = found.map(|(entries, there)| {
+            (entries.iter().map(|entry| entry.number).collect::<Vec<_>>(), there.map(|row| row.listed.id))
+        });
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            [(vec![1], None), (vec![], Some(2)), (vec![1, 2], Some(5)), (vec![], Some(9))]
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The audit against real databases: consistent books are clean, and every planted breach is caught and named.
 
 mod breaches;
+mod chains;
 mod databases;
 mod limits;
 mod live;
@@ -53,6 +54,10 @@ fn trials(databases: Option<&Arc<Databases>>) -> Vec<Trial> {
         ("audit_of_a_working_system_raises_no_alarm", live::audit_of_a_working_system_raises_no_alarm),
         ("slot_that_changes_hands_raises_no_alarm", live::slot_that_changes_hands_raises_no_alarm),
     ];
+    let chained = chains::ALL.iter().map(|(name, test)| {
+        let databases = databases.cloned();
+        Trial::test(*name, move || Ok(test(databases.ok_or("only listed")?)?))
+    });
     let planted = breaches::ALL.iter().map(|breach| {
         let databases = databases.cloned();
         Trial::test(breach.name, move || Ok(breach.is_caught(databases.as_deref().ok_or("only listed")?)?))
@@ -61,5 +66,5 @@ fn trials(databases: Option<&Arc<Databases>>) -> Vec<Trial> {
         let databases = databases.cloned();
         Trial::test(name, move || Ok(test(databases.ok_or("only listed")?)?))
     });
-    planted.chain(others).collect()
+    planted.chain(others).chain(chained).collect()
 }
