@@ -5,12 +5,12 @@ use crate::gate::Gate;
 use crate::lane::Lanes;
 use crate::metrics::NodeMetrics;
 use crate::saga::Waiters;
-use crate::store::{self, Pool, ReadError, Standing};
+use crate::store::{self, Pool, QUESTION_MAX, ReadError, Standing};
 use arc_swap::ArcSwap;
 use placement::{RegionCode, ShardId, Slot};
 use runtime::shutdown::Shutdown;
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wire::answer::{Answer, ShardMap};
@@ -43,6 +43,7 @@ pub struct Node {
     pub deliveries: Mutex<HashMap<RegionCode, Arc<Semaphore>>>,
     /// Whether the reader of accounts has its connection.
     pub reader_is_up: AtomicBool,
+    renewals: AtomicU64,
     /// Bounds the reads at work at once.
     pub reads: Arc<Semaphore>,
     /// What went wrong last with messages, until it is noted in the outbox.
@@ -89,6 +90,7 @@ impl Node {
             waiters: Waiters::default(),
             deliveries: Mutex::default(),
             reader_is_up: AtomicBool::new(false),
+            renewals: AtomicU64::new(0),
             reads: Arc::new(Semaphore::new(READS_MAX)),
             failures: Mutex::default(),
             saga: config.saga.clone(),
@@ -102,14 +104,28 @@ impl Node {
     /// # Errors
     /// The database cannot be asked; the old standing stays, and the fence keeps refusing it.
     pub async fn refresh_standing(&self) -> Result<(), RefreshError> {
-        let mut client = self.pool.get().await.map_err(ReadError::from)?;
-        let standing = store::read_standing(&mut client, self.shard).await?;
+        let reading = self.pool.lend(QUESTION_MAX, async |client| {
+            store::read_standing(client, self.shard).await.map_err(RefreshError::from)
+        });
+        let standing = reading.await?;
         if standing.version != self.standing.load().version {
             tracing::info!(version = standing.version, slots = standing.claims.len(), "ownership read");
             self.map.send_replace(Arc::new(map_of(&standing)));
             self.standing.store(Arc::new(standing));
         }
         Ok(())
+    }
+
+    /// Closes every connection that is not a lane's, and tells those who keep one to do so: they may lead to another server
+    /// than the lanes' do, or than they did before, and what that one has to say may be old.
+    pub fn renew_connections(&self) {
+        self.renewals.fetch_add(1, Ordering::Relaxed);
+        [&self.pool, &self.outbox_pool, &self.reconcile_pool].iter().for_each(|pool| pool.renew());
+    }
+
+    /// How often that was done: a connection made at another number is not to be believed any more.
+    pub fn renewals(&self) -> u64 {
+        self.renewals.load(Ordering::Relaxed)
     }
 
     /// The answer to whoever asks for a slot that is not owned here.

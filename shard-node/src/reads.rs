@@ -2,9 +2,9 @@
 
 use crate::lane::{Allowed, Origin, WaitBound};
 use crate::node::{Node, TOO_MANY_READS};
-use crate::store::{ReadError, entries, from_micros, reading, to_micros};
+use crate::store::{QUESTION_MAX, ReadError, entries, from_micros, reading, to_micros};
 use ledger::{Account, AccountStatus, UserId};
-use placement::AccountId;
+use placement::{AccountId, ShardId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -81,10 +81,11 @@ impl Questioned {
 pub async fn read_accounts(node: Arc<Node>, connect: tokio_postgres::Config, mut questions: Questioned) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while !questions.queue.is_closed() || !questions.queue.is_empty() {
-        match tokio::time::timeout(TIMEOUT, AccountReader::open(&connect)).await {
+        let renewals = node.renewals();
+        match tokio::time::timeout(TIMEOUT, AccountReader::open(&connect, renewals)).await {
             Ok(Ok(reader)) => {
                 node.reader_is_up.store(true, Ordering::Relaxed);
-                reader.serve(&mut questions, &mut batch).await;
+                reader.serve(&node, &mut questions, &mut batch).await;
                 node.reader_is_up.store(false, Ordering::Relaxed);
             }
             Ok(Err(error)) => {
@@ -110,51 +111,64 @@ async fn give_up(questions: &mut Questioned, batch: &mut Vec<AccountQuestion>) {
 struct AccountReader {
     client: tokio_postgres::Client,
     statement: tokio_postgres::Statement,
+    /// What was counted before it connected.
+    renewals: u64,
 }
 
 impl AccountReader {
-    async fn open(connect: &tokio_postgres::Config) -> Result<AccountReader, tokio_postgres::Error> {
-        let client = crate::store::connect(connect).await?;
+    async fn open(connect: &tokio_postgres::Config, renewals: u64) -> Result<AccountReader, tokio_postgres::Error> {
+        let client = crate::store::connect_past_barrier(connect).await?;
         let statement = reading::prepare_accounts(&client).await?;
-        Ok(AccountReader { client, statement })
+        Ok(AccountReader { client, statement, renewals })
     }
 
-    /// Serves until the queue is closed or the connection breaks; the questions that it broke with stay in the
+    /// Serves until the queue is closed, the connection breaks, or it is not to be believed any more, which is looked at
+    /// once the questions are there: what they may follow was acknowledged before. Those that were not answered stay in the
     /// batch, for the next connection.
-    async fn serve(&self, questions: &mut Questioned, batch: &mut Vec<AccountQuestion>) {
+    async fn serve(&self, node: &Node, questions: &mut Questioned, batch: &mut Vec<AccountQuestion>) {
         while !batch.is_empty() || questions.queue.recv_many(batch, BATCH_MAX).await > 0 {
+            if node.renewals() != self.renewals {
+                return;
+            }
             let (started, asked) = (Instant::now(), batch.len());
-            match tokio::time::timeout(TIMEOUT, self.find(batch)).await {
-                Ok(Ok(found)) => {
+            match self.find(batch).await {
+                Ok(found) => {
                     questions.learn(asked, started.elapsed());
                     batch.drain(..).for_each(|question| reply(question, &found));
                 }
-                Ok(Err(ReadError::Unreadable(_))) => self.one_by_one(batch).await,
-                Ok(Err(error)) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "accounts were not read");
-                    return keep_if_broken(batch, &error);
+                Err(ReadError::Unreadable(_)) => {
+                    if let Err(error) = self.one_by_one(batch).await {
+                        return keep_if_broken(batch, &error);
+                    }
                 }
-                Err(_) => return tracing::warn!("accounts were not read in time"),
+                Err(error) => return keep_if_broken(batch, &error),
             }
         }
     }
 
-    /// One account that cannot be understood must not hurt its neighbours.
-    async fn one_by_one(&self, batch: &mut Vec<AccountQuestion>) {
-        for question in batch.drain(..) {
+    /// One account that cannot be understood must not hurt its neighbours. An error of the connection's own leaves the
+    /// others unanswered.
+    async fn one_by_one(&self, batch: &mut Vec<AccountQuestion>) -> Result<(), ReadError> {
+        while let Some(question) = batch.pop() {
             match self.find(std::slice::from_ref(&question)).await {
                 Ok(found) => reply(question, &found),
-                Err(error) => {
+                Err(error @ ReadError::Unreadable(_)) => {
                     tracing::error!(error = &error as &dyn std::error::Error, account = %question.id, "not read");
                     question.replier.reply(Answer::Internal);
                 }
+                Err(error) => {
+                    batch.push(question);
+                    return Err(error);
+                }
             }
         }
+        Ok(())
     }
 
     async fn find(&self, batch: &[AccountQuestion]) -> Result<HashMap<AccountId, Account>, ReadError> {
         let ids: Vec<i64> = batch.iter().map(|question| question.id.as_i64()).collect();
-        let found = reading::accounts(&self.client, &self.statement, &ids).await?;
+        let finding = reading::accounts(&self.client, &self.statement, &ids);
+        let found = tokio::time::timeout(TIMEOUT, finding).await.map_err(|_| ReadError::Silent)??;
         #[cfg(feature = "faults")]
         let found = crate::faults::from_old_copies(found);
         Ok(found)
@@ -163,7 +177,12 @@ impl AccountReader {
 
 /// A server that answers with an error would answer so again; whoever waits is told by the dropped repliers.
 fn keep_if_broken(batch: &mut Vec<AccountQuestion>, error: &ReadError) {
-    let is_broken = matches!(error, ReadError::Postgres(error) if error.code().is_none());
+    tracing::warn!(error = error as &dyn std::error::Error, "accounts were not read");
+    let is_broken = match error {
+        ReadError::Postgres(error) => error.code().is_none(),
+        ReadError::Silent => true,
+        ReadError::Pool(_) | ReadError::Unreadable(_) => false,
+    };
     if !is_broken {
         batch.clear();
     }
@@ -185,7 +204,8 @@ pub fn answer(node: &Arc<Node>, read: Read, wait_over: Duration, replier: Replie
     let node = node.clone();
     tokio::spawn(async move {
         let _place = place;
-        let answered = tokio::time::timeout(wait_over, ask(&node, read)).await;
+        let asking = node.pool.lend(QUESTION_MAX, async |client| ask(client, read, node.shard).await);
+        let answered = tokio::time::timeout(wait_over, asking).await;
         replier.reply(match answered {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
@@ -197,21 +217,20 @@ pub fn answer(node: &Arc<Node>, read: Read, wait_over: Duration, replier: Replie
     });
 }
 
-async fn ask(node: &Arc<Node>, read: Read) -> Result<Answer, ReadError> {
-    let client = node.pool.get().await?;
+async fn ask(client: &deadpool_postgres::Client, read: Read, shard: ShardId) -> Result<Answer, ReadError> {
     match read {
         Read::AccountsOfUser { region, locality, user_id } => {
-            Ok(Answer::Accounts(reading::accounts_of_user(&client, region, locality, &user_id).await?))
+            Ok(Answer::Accounts(reading::accounts_of_user(client, region, locality, &user_id).await?))
         }
         Read::ResolveUser { region, locality, user_id, currency } => {
-            let accounts = reading::accounts_of_user(&client, region, locality, &user_id).await?;
+            let accounts = reading::accounts_of_user(client, region, locality, &user_id).await?;
             let usable = |account: &&Account| account.status == AccountStatus::Open && account.currency == currency;
             Ok(Answer::Resolved(accounts.iter().find(usable).map(|account| account.id)))
         }
-        Read::Entries(query) => history(&client, query).await,
-        Read::OpenTransfers { account_id, caller } => match owned(&client, account_id, &caller).await? {
+        Read::Entries(query) => history(client, query).await,
+        Read::OpenTransfers { account_id, caller } => match owned(client, account_id, &caller).await? {
             None => Ok(Answer::NotFound),
-            Some(_) => Ok(Answer::Transfers(reading::open_transfers(&client, account_id, node.shard).await?)),
+            Some(_) => Ok(Answer::Transfers(reading::open_transfers(client, account_id, shard).await?)),
         },
         // These have their own ways.
         Read::Account { .. }
@@ -265,11 +284,8 @@ pub fn replayed_account(node: &Arc<Node>, origin: Origin, id: AccountId, replaye
     let node = node.clone();
     tokio::spawn(async move {
         let _place = place;
-        let read = async {
-            let client = node.pool.get().await?;
-            reading::account(&client, id).await
-        };
-        let answer = match read.await {
+        let reading = node.pool.lend(QUESTION_MAX, async |client| reading::account(client, id).await);
+        let answer = match reading.await {
             Ok(found) => found.map_or(Answer::NotFound, |account| Answer::Account { account, replayed }),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "an account was not read");

@@ -25,6 +25,8 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Connections are made in milliseconds.
 const READY_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// Of several servers the one that takes writes may not be among those that answer: it is looked for again then.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
 const CLOSED_WITHIN: Duration = Duration::from_millis(100);
 
 /// Serves until the signal to stop, then drains.
@@ -110,16 +112,18 @@ async fn first_failure(tasks: &mut JoinSet<()>) -> BoxError {
 /// Migrates and founds the database, waiting for it to be there. `None`: told to stop meanwhile.
 async fn prepare(config: &Config, shutdown: &Shutdown) -> Result<Option<Standing>, BoxError> {
     while !shutdown.is_triggered() {
-        let error: BoxError = match store::connect(&config.postgres.connect).await {
-            Ok(mut client) => match establish(&mut client, config).await {
+        let connecting = tokio::time::timeout(CONNECTED_WITHIN, store::connect(&config.postgres.connect));
+        let error: BoxError = match connecting.await {
+            Ok(Ok(mut client)) => match establish(&mut client, config).await {
                 Ok(standing) => return Ok(Some(standing)),
                 // The end of a connection is seen a little later than what it broke.
                 Err(error) if closes(&client).await => error,
                 Err(error) => return Err(error),
             },
-            Err(error) => error.into(),
+            Ok(Err(error)) => error.into(),
+            Err(late) => late.into(),
         };
-        tracing::warn!(error = &*error as &dyn std::error::Error, "PostgreSQL cannot be reached; trying again");
+        tracing::warn!(error = &*error as &dyn std::error::Error, "the database is not ready for use; trying again");
         crate::serve::until(shutdown, RETRY_AFTER).await;
     }
     Ok(None)

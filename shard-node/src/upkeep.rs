@@ -1,9 +1,9 @@
 //! What goes on beside the work: noticing changes of ownership, making partitions ahead, forgetting old keys,
 //! and taking sums for the metrics.
 
-use crate::node::Node;
+use crate::node::{Node, RefreshError};
 use crate::serve::until;
-use crate::store::{ReadError, maintenance, partitions, sums, to_micros};
+use crate::store::{DUTY_MAX, ReadError, UPKEEP_MAX, maintenance, partitions, sums, to_micros};
 use placement::SlotState;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +18,11 @@ pub async fn watch_ownership(node: Arc<Node>) {
     while !node.shutdown.is_triggered() {
         if let Err(error) = node.refresh_standing().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the ownership was not read");
+            // Nothing is asked more often and is less work: the server is silent, and may not be the right one when it
+            // speaks again.
+            if matches!(error, RefreshError::Read(ReadError::Silent)) {
+                node.renew_connections();
+            }
         }
         until(&node.shutdown, OWNERSHIP_EVERY).await;
     }
@@ -27,13 +32,10 @@ pub async fn watch_ownership(node: Arc<Node>) {
 pub async fn keep_partitions(node: Arc<Node>) {
     while !node.shutdown.is_triggered() {
         let now = to_micros(jiff::Timestamp::now());
-        let made = match node.pool.get().await {
-            Ok(mut client) => {
-                partitions::ensure(&mut client, now.unix_ms(), partitions::USUAL_MONTHS).await.map_err(ReadError::from)
-            }
-            Err(error) => Err(ReadError::from(error)),
-        };
-        let pause = match made {
+        let making = node.pool.lend(UPKEEP_MAX, async |client| {
+            partitions::ensure(client, now.unix_ms(), partitions::USUAL_MONTHS).await.map_err(ReadError::from)
+        });
+        let pause = match making.await {
             Ok(()) => PARTITIONS_EVERY,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "partitions were not made");
@@ -47,15 +49,13 @@ pub async fn keep_partitions(node: Arc<Node>) {
 /// Old idempotency keys, a batch at a time.
 pub async fn prune_keys(node: Arc<Node>, retention: Duration) {
     while !node.shutdown.is_triggered() {
-        if !node.gate.is_open() {
+        // Where lanes cannot commit, this could not either, and would hold a connection that reads need.
+        if !node.gate.is_open() || !node.lanes.are_up() {
             until(&node.shutdown, SUMS_EVERY).await;
             continue;
         }
-        let pruned = async {
-            let mut client = node.pool.get().await?;
-            maintenance::prune_keys(&mut client, retention).await
-        };
-        match pruned.await {
+        let pruning = node.pool.lend(UPKEEP_MAX, async |client| maintenance::prune_keys(client, retention).await);
+        match pruning.await {
             Ok((pruned, true)) => {
                 tracing::debug!(pruned, "old keys forgotten");
                 continue;
@@ -99,21 +99,21 @@ fn set_standing(node: &Node) {
 }
 
 async fn set_sums(node: &Node) -> Result<(), ReadError> {
-    let client = node.pool.get().await?;
-    let now = to_micros(jiff::Timestamp::now());
+    let taking = node.pool.lend(DUTY_MAX, async |client| {
+        Ok::<_, ReadError>((sums::open_sagas(client).await?, sums::clearing(client).await?))
+    });
+    let (open, clearing) = taking.await?;
     let topology = &node.standing.load().topology;
-    let open = sums::open_sagas(&client).await?;
     // Only now: what was shown last stays while the database cannot be asked.
     node.metrics.saga_open.reset();
     node.metrics.saga_oldest_seconds.reset();
     for sums in open {
         let region = topology.regions.iter().find(|region| i32::from(region.code.get()) == sums.region);
         let peer = [region.map_or("unknown", |region| region.name.as_str())];
-        let age_seconds = (now.0 - sums.oldest.0).max(0) as f64 / 1e6;
         node.metrics.saga_open.with_label_values(&peer).set(sums.count);
-        node.metrics.saga_oldest_seconds.with_label_values(&peer).set(age_seconds);
+        node.metrics.saga_oldest_seconds.with_label_values(&peer).set(sums.oldest_seconds);
     }
-    for (peer, currency, total) in sums::clearing(&client).await? {
+    for (peer, currency, total) in clearing {
         node.metrics.clearing.with_label_values(&[peer.to_string().as_str(), currency.as_str()]).set(total);
     }
     Ok(())

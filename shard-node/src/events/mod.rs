@@ -19,7 +19,7 @@ pub use metrics::EventsMetrics;
 use crate::node::Node;
 use crate::serve::until;
 use crate::store::events::{self, Batch, Ended};
-use crate::store::{Pool, ReadError};
+use crate::store::{DUTY_MAX, Pool, ReadError};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +73,7 @@ pub fn relay(
     metrics: EventsMetrics,
 ) -> Result<impl Future<Output = ()>, redis::RedisError> {
     let stream = Stream::new(&config, node.shard)?;
-    let relay = Relay { node, pool, metrics, stream, leading: None };
+    let relay = Relay { node, pool, metrics, stream, leading: None, renewals: 0 };
     Ok(relay.run(config.poll))
 }
 
@@ -84,6 +84,8 @@ struct Relay {
     stream: Stream,
     /// The connection that has the lead.
     leading: Option<deadpool_postgres::Client>,
+    /// What was counted when that was made.
+    renewals: u64,
 }
 
 impl Relay {
@@ -117,14 +119,13 @@ impl Relay {
     }
 
     async fn turn(&mut self) -> Result<Turn, RelayError> {
+        if self.renewals != self.node.renewals() {
+            self.renewals = self.node.renewals();
+            self.leave();
+            self.pool.renew();
+        }
         if self.leading.is_none() {
-            let client = self.pool.get().await.map_err(ReadError::from)?;
-            if !events::lead(&client).await? {
-                let (_, waited) = events::next(&client, 1).await?;
-                self.metrics.lag_seconds.set(waited.as_secs_f64());
-                return Ok(Turn::StandsBy);
-            }
-            self.leading = Some(client);
+            self.leading = self.pool.win(DUTY_MAX, async |client| lead(client, &self.metrics).await).await?;
         }
         let Some(client) = &self.leading else { return Ok(Turn::StandsBy) };
         let (batches, waited) = events::next(client, OF_EACH.try_into().unwrap_or(i64::MAX)).await?;
@@ -144,6 +145,16 @@ impl Relay {
             drop(deadpool_postgres::Client::take(client));
         }
     }
+}
+
+/// Takes the lead, or sees how much whoever has it still has to tell.
+async fn lead(client: &deadpool_postgres::Client, metrics: &EventsMetrics) -> Result<bool, ReadError> {
+    let leads = events::lead(client).await?;
+    if !leads {
+        let (_, waited) = events::next(client, 1).await?;
+        metrics.lag_seconds.set(waited.as_secs_f64());
+    }
+    Ok(leads)
 }
 
 /// Cuts after the batch that makes enough events.

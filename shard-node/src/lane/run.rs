@@ -8,7 +8,7 @@ use crate::gate::{GoneBack, Opening};
 use crate::metrics::LaneMetrics;
 use crate::node::Node;
 use crate::saga::deliver;
-use crate::store::{BatchError, BatchSession, partitions};
+use crate::store::{BatchError, BatchSession, QUESTION_MAX, ReadError, partitions};
 use ledger::{Command, Outcome, Reservation, Stamped};
 use placement::TransferId;
 use rand::RngExt;
@@ -115,8 +115,12 @@ impl Lane {
 
     /// Serves until the queue is closed and empty.
     pub async fn run(mut self) {
-        let mut unfinished = None;
+        let (mut unfinished, mut is_first) = (None, true);
         while let Some(session) = self.connected().await {
+            // It may be another server than before. What this lane acknowledges from now on, others must not miss.
+            if !std::mem::take(&mut is_first) {
+                self.node.renew_connections();
+            }
             if !self.admitted().await {
                 return;
             }
@@ -387,12 +391,11 @@ impl Lane {
         });
         let months: std::collections::BTreeSet<u64> = ids.map(TransferId::unix_ms).collect();
         for unix_ms in months {
-            let made = match self.node.pool.get().await {
-                Ok(mut client) => partitions::ensure(&mut client, unix_ms, 0..=0).await.map_err(|e| e.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            if let Err(error) = made {
-                tracing::error!(error, "a partition cannot be made");
+            let making = self.node.pool.lend(QUESTION_MAX, async |client| {
+                partitions::ensure(client, unix_ms, 0..=0).await.map_err(ReadError::from)
+            });
+            if let Err(error) = making.await {
+                tracing::error!(error = &error as &dyn std::error::Error, "a partition cannot be made");
             }
         }
     }

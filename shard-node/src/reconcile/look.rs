@@ -7,7 +7,7 @@ use super::peers::Peers;
 use super::verdict::{Look, missing};
 use crate::node::Node;
 use crate::store::reconcile::{self, Reading, Wanted};
-use crate::store::{ReadError, admitted};
+use crate::store::{ReadError, UPKEEP_MAX, admitted};
 use futures_util::future::join_all;
 use placement::ShardId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,15 +23,23 @@ const NO_TRANSFERS: Wanted = Wanted { covered: Duration::ZERO, transfers: 0, fur
 /// # Errors
 /// This shard's own database cannot be read.
 pub async fn look(node: &Node, patience: Duration) -> Result<Option<BTreeMap<ShardId, Look>>, ReadError> {
-    let mut client = node.reconcile_pool.get().await?;
-    if admitted::is_shown(&client).await? {
+    node.reconcile_pool.lend(UPKEEP_MAX, async |client| look_with(node, client, patience).await).await
+}
+
+async fn look_with(
+    node: &Node,
+    client: &mut deadpool_postgres::Client,
+    patience: Duration,
+) -> Result<Option<BTreeMap<ShardId, Look>>, ReadError> {
+    if admitted::is_shown(client).await? {
         return Ok(None);
     }
     let peers = Peers::known_to(node);
     // First: whatever the peers have of it later is here now, if nothing is missing.
-    let own = reconcile::read(&mut client, NO_TRANSFERS).await?;
+    let own = reconcile::read(client, NO_TRANSFERS).await?;
+    let client = &*client;
     let looks = node.peers().into_iter().map(|peer| {
-        let (client, own, peers) = (&client, &own, &peers);
+        let (own, peers) = (&own, &peers);
         async move {
             let compared = tokio::time::timeout(patience, compare_with(node, client, own, peers, peer)).await;
             let error = match compared {

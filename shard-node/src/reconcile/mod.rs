@@ -26,7 +26,7 @@ pub use serve::answer;
 
 use crate::node::Node;
 use crate::serve::until;
-use crate::store::{ReadError, reconcile};
+use crate::store::{DUTY_MAX, ReadError, reconcile};
 use pass::{Memory, Pass};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ pub async fn run(node: Arc<Node>, config: ReconcileConfig, metrics: ReconcileMet
     }
     // Until then the comparison before the first command needs its connection.
     node.gate.opened().await;
-    let mut reconciler = Reconciler { node, config, metrics, leading: None, memory: Memory::default() };
+    let mut reconciler = Reconciler { node, config, metrics, leading: None, renewals: 0, memory: Memory::default() };
     while !reconciler.node.shutdown.is_triggered() {
         let began = Instant::now();
         let turn = tokio::time::timeout(PASS_MAX, reconciler.turn()).await;
@@ -72,21 +72,26 @@ struct Reconciler {
     metrics: ReconcileMetrics,
     /// The connection that has the lead.
     leading: Option<deadpool_postgres::Client>,
+    /// What was counted when that was made.
+    renewals: u64,
     memory: Memory,
 }
 
 impl Reconciler {
     async fn turn(&mut self) -> Result<(), ReadError> {
-        if self.leading.is_none() {
-            let client = self.node.reconcile_pool.get().await?;
-            if !reconcile::lead(&client).await? {
-                self.memory = Memory::default();
-                self.metrics.stand_by();
-                return Ok(());
-            }
-            self.leading = Some(client);
+        if self.renewals != self.node.renewals() {
+            self.renewals = self.node.renewals();
+            self.leave();
         }
-        let Some(client) = &mut self.leading else { return Ok(()) };
+        if self.leading.is_none() {
+            let leading = self.node.reconcile_pool.win(DUTY_MAX, async |client| reconcile::lead(client).await);
+            self.leading = leading.await?;
+        }
+        let Some(client) = &mut self.leading else {
+            self.memory = Memory::default();
+            self.metrics.stand_by();
+            return Ok(());
+        };
         let (node, config, metrics, memory) = (&*self.node, &self.config, &self.metrics, &mut self.memory);
         Pass { node, config, metrics, client, memory }.run().await
     }

@@ -7,6 +7,7 @@ use super::verdict::{Look, Missing, Suspicions, Verdict};
 use crate::gate::Opening;
 use crate::node::Node;
 use crate::serve::until;
+use crate::store::{QUESTION_MAX, ReadError};
 use placement::ShardId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -82,8 +83,9 @@ async fn reach_peers(node: &Node) {
         node.peers().into_iter().all(reached)
     });
     let reached = tokio::time::timeout(REACHED_WITHIN, all_reached);
-    // Back to the pool; an error comes again when it is needed.
-    let (reached, _connection) = tokio::join!(reached, node.reconcile_pool.get());
+    // An error comes again when the connection is needed.
+    let connecting = node.reconcile_pool.lend(QUESTION_MAX, async |_| Ok::<_, ReadError>(()));
+    let (reached, _connected) = tokio::join!(reached, connecting);
     if reached.is_err() {
         tracing::warn!("not all shards can be reached; the reconciler will compare with the others later");
     }

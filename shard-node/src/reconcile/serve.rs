@@ -6,8 +6,8 @@ use super::judge::Part;
 use super::pass::peer_of;
 use super::peers::Peers;
 use crate::node::{Node, TOO_MANY_READS};
-use crate::store::reconcile::{self, Wanted};
-use crate::store::{ReadError, Unreadable};
+use crate::store::reconcile::{self, Reading, Wanted};
+use crate::store::{DUTY_MAX, ReadError, Unreadable};
 use ledger::Timestamp;
 use placement::ShardId;
 use std::sync::Arc;
@@ -56,8 +56,8 @@ async fn pairing(node: &Node, ids: &[Uuid]) -> Result<Answer, ReadError> {
     if ids.len() > PAGE_MAX {
         return Ok(Answer::Invalid(format!("more than {PAGE_MAX} transfers at once")));
     }
-    let client = node.reconcile_pool.get().await?;
-    Ok(Answer::Pairing(reconcile::look_up(&client, ids).await?))
+    let looking = node.reconcile_pool.lend(DUTY_MAX, async |client| reconcile::look_up(client, ids).await);
+    Ok(Answer::Pairing(looking.await?))
 }
 
 async fn clearing_with(node: &Node, peer: ShardId, age_ms: u32) -> Result<Answer, ReadError> {
@@ -65,9 +65,8 @@ async fn clearing_with(node: &Node, peer: ShardId, age_ms: u32) -> Result<Answer
     if age > clearing::SLACK {
         return Ok(Answer::Invalid(format!("an account read {age_ms} ms ago is too old to compare")));
     }
-    let mut client = node.reconcile_pool.get().await?;
     let covered = clearing::AGE + clearing::SLACK + age;
-    let reading = reconcile::read(&mut client, Wanted { covered, transfers: 0, further: covered }).await?;
+    let reading = read(node, Wanted { covered, transfers: 0, further: covered }).await?;
     let peers = Peers::known_to(node);
     let before = i64::try_from((clearing::AGE + age).as_micros()).map_err(Unreadable::because)?;
     let as_of = Timestamp(reading.now.0 - before);
@@ -76,9 +75,7 @@ async fn clearing_with(node: &Node, peer: ShardId, age_ms: u32) -> Result<Answer
 }
 
 async fn recent_with(node: &Node, peer: ShardId) -> Result<Answer, ReadError> {
-    let mut client = node.reconcile_pool.get().await?;
-    let wanted = Wanted { covered: NEWEST, transfers: NEWEST_MAX, further: FURTHER };
-    let reading = reconcile::read(&mut client, wanted).await?;
+    let reading = read(node, Wanted { covered: NEWEST, transfers: NEWEST_MAX, further: FURTHER }).await?;
     let peers = Peers::known_to(node);
     let has_peer = |account| peers.of_account(account) == Some(peer);
     let clearing = clearing::books_of_now(&reading, i32::from(peer.get()), has_peer);
@@ -87,6 +84,10 @@ async fn recent_with(node: &Node, peer: ShardId) -> Result<Answer, ReadError> {
     decided.sort_unstable_by_key(|(at, half)| (std::cmp::Reverse(*at), half.id));
     let decided = decided.into_iter().map(|(_, half)| half).take(PAGE_MAX).collect();
     Ok(Answer::Recent(RecentBooks { clearing, decided }))
+}
+
+async fn read(node: &Node, wanted: Wanted) -> Result<Reading, ReadError> {
+    node.reconcile_pool.lend(DUTY_MAX, async |client| reconcile::read(client, wanted).await).await
 }
 
 /// When it was decided, if it was, and not before another shard was asked.

@@ -4,7 +4,7 @@
 use crate::lane::Task;
 use crate::node::Node;
 use crate::serve::until;
-use crate::store::{ReadError, expiry};
+use crate::store::{DUTY_MAX, ReadError, expiry};
 use ledger::{Command, ExpireTransfer};
 use placement::TransferId;
 use std::collections::HashMap;
@@ -36,10 +36,7 @@ pub async fn expire(node: Arc<Node>) {
 }
 
 async fn expire_once(node: &Arc<Node>, left_to_lanes: &mut HashMap<TransferId, Instant>) -> Result<(), ReadError> {
-    let due = {
-        let client = node.outbox_pool.get().await?;
-        expiry::due(&client, DUE_MAX).await?
-    };
+    let due = node.outbox_pool.lend(DUTY_MAX, async |client| expiry::due(client, DUE_MAX).await).await?;
     node.metrics.reservation_expiry_lag_seconds.set(due.lag.as_secs_f64());
     runtime::crash!("crash::expiry_found", if !due.reservations.is_empty());
     let now = Instant::now();

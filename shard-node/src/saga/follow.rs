@@ -2,7 +2,7 @@
 
 use crate::lane::Origin;
 use crate::node::{Node, TOO_MANY_READS};
-use crate::store::reading;
+use crate::store::{QUESTION_MAX, reading};
 use ledger::Transfer;
 use placement::TransferId;
 use std::sync::Arc;
@@ -79,14 +79,11 @@ fn look_after() -> Duration {
 /// Reads it; `can_wait`: not if many others ask.
 async fn read(node: &Arc<Node>, id: TransferId, can_wait: bool) -> Result<Option<Transfer>, Answer> {
     let Some(_place) = node.read_place() else { return Err(TOO_MANY_READS) };
-    if can_wait && node.pool.status().waiting >= LOOKS_WAITING_MAX {
+    if can_wait && node.pool.waiting() >= LOOKS_WAITING_MAX {
         return Err(Answer::Unavailable);
     }
-    let read = async {
-        let client = node.pool.get().await?;
-        reading::transfer(&client, id, node.shard).await
-    };
-    read.await.map_err(|error| {
+    let reading = node.pool.lend(QUESTION_MAX, async |client| reading::transfer(client, id, node.shard).await);
+    reading.await.map_err(|error| {
         tracing::warn!(error = &error as &dyn std::error::Error, transfer_id = %id, "a transfer was not read");
         Answer::Unavailable
     })

@@ -2,7 +2,7 @@
 
 use crate::lane::Origin;
 use crate::node::{Node, TOO_MANY_READS};
-use crate::store::reading;
+use crate::store::{QUESTION_MAX, reading};
 use ledger::{Command, Rejection, Transfer, TransferState, UserId};
 use placement::TransferId;
 use std::sync::Arc;
@@ -44,11 +44,8 @@ fn answer_from_row(
     let node = node.clone();
     tokio::spawn(async move {
         let _place = place;
-        let read = async {
-            let client = node.pool.get().await?;
-            reading::transfer(&client, id, node.shard).await
-        };
-        origin.reply(match read.await {
+        let reading = node.pool.lend(QUESTION_MAX, async |client| reading::transfer(client, id, node.shard).await);
+        origin.reply(match reading.await {
             Ok(found) => found.map_or(Answer::NotFound, answer),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, transfer_id = %id, "a transfer was not read");

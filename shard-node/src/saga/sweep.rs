@@ -4,7 +4,7 @@
 use super::deliver;
 use crate::node::Node;
 use crate::serve::until;
-use crate::store::{ReadError, outbox};
+use crate::store::{DUTY_MAX, ReadError, outbox};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -30,13 +30,15 @@ pub async fn sweep(node: Arc<Node>) {
 
 /// How many were claimed.
 async fn sweep_once(node: &Arc<Node>) -> Result<i64, ReadError> {
-    let mut client = node.outbox_pool.get().await?;
-    let failures = std::mem::take(&mut *node.failures.lock().unwrap_or_else(PoisonError::into_inner));
-    if let Some((id, error)) = failures.first() {
-        tracing::warn!(count = failures.len(), transfer_id = %id, error, "messages will be sent again");
-        outbox::note_failures(&client, &failures).await?;
-    }
-    let due = outbox::claim(&mut client, CLAIM_MAX, node.shard, &node.saga).await?;
+    let claiming = node.outbox_pool.lend(DUTY_MAX, async |client| {
+        let failures = std::mem::take(&mut *node.failures.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some((id, error)) = failures.first() {
+            tracing::warn!(count = failures.len(), transfer_id = %id, error, "messages will be sent again");
+            outbox::note_failures(client, &failures).await?;
+        }
+        outbox::claim(client, CLAIM_MAX, node.shard, &node.saga).await
+    });
+    let due = claiming.await?;
     let claimed = i64::try_from(due.len()).unwrap_or(i64::MAX);
     runtime::crash!("crash::outbox_claimed", if claimed > 0);
     for message in due {

@@ -3,11 +3,10 @@
 use super::admitted;
 use super::chain::{self, Head};
 use super::codes::Unreadable;
-use super::connect::BARRIER;
 use super::fence::{self, Fenced};
 use super::load::{self, Wanted};
 use super::save::{self, Stamp};
-use super::{Standing, connect};
+use super::{Standing, connect_past_barrier};
 use crate::config::SagaConfig;
 use futures_util::join;
 use ledger::{Books, Stamped, Writes};
@@ -152,8 +151,7 @@ impl BatchSession {
     /// # Errors
     /// The server cannot be reached or takes no writes.
     pub async fn open(config: &tokio_postgres::Config, writer: i32, saga: SagaConfig) -> Result<Self, Error> {
-        let client = connect(config).await?;
-        client.batch_execute(BARRIER).await?;
+        let client = connect_past_barrier(config).await?;
         let statements = Statements::prepare(&client).await?;
         Ok(BatchSession { client, statements, writer, saga })
     }

@@ -1,42 +1,51 @@
 //! Connections.
 //!
 //! Of several servers one takes writes, and any of the others may be silent: a machine that has died says nothing, not
-//! even that it refuses. So all are asked at once, and the first that takes writes is the one.
+//! even that it refuses. So all are asked at once, and the first that takes writes is the one. An old primary that nobody has
+//! fenced believes that it does; without its standby it cannot commit, so the first that has committed something is the one.
 
-use crate::config::PostgresConfig;
-use deadpool_postgres::{Connect, Hook, HookError, Manager, ManagerConfig, RecyclingMethod, Runtime, Timeouts};
-use futures_util::future::{BoxFuture, FutureExt, select_ok};
-use std::time::Duration;
+use deadpool_postgres::Connect;
+use futures_util::future::{BoxFuture, Either, FutureExt, select, select_ok};
+use std::pin::pin;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::Host;
-use tokio_postgres::{Client, Config, Error, NoTls};
-
-/// The connections for everything that is not a lane.
-pub type Pool = deadpool_postgres::Pool;
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{Client, Config, Connection, Error, NoTls, Socket};
 
 /// Every query of the service finds its rows by key, so a plan that reads or hashes a whole table is
-/// always wrong, however little the planner knows of a young table. Durability is never left to defaults.
+/// always wrong, however little the planner knows of a young table. Durability is never left to defaults. A process that
+/// is stopped in the middle of a transaction, or cut off, keeps rows locked that other replicas need: not for long.
 const SESSION: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
      SET synchronous_commit = on; SET jit = off; SET lock_timeout = '5s'; \
-     SET idle_in_transaction_session_timeout = '30s'; SET timezone = 'UTC'";
+     SET idle_in_transaction_session_timeout = '2s'; SET timezone = 'UTC'";
 
 /// A commit of a new connection's own: what a crash left visible may not have reached the synchronous standby, and
 /// this commit waits until it has. Nothing is answered over the connection before.
-pub(super) const BARRIER: &str = "UPDATE fence SET barrier_at = clock_timestamp()";
+const BARRIER: &str = "UPDATE fence SET barrier_at = clock_timestamp()";
 
-/// One connection, driven in the background until it breaks or the client is dropped.
+/// One connection, driven in the background until it breaks or the client is dropped. For a database that may not be
+/// migrated yet.
 ///
 /// # Errors
 /// No server can be reached, or all refuse or take no writes; the error is that of the last one to say so. While one of
 /// several is silent this goes on: the caller decides how long that may be.
 pub async fn connect(config: &Config) -> Result<Client, Error> {
-    let (client, _driving) = reach(config).await?;
-    client.batch_execute(SESSION).await?;
+    let (client, _driving) = reach(config, &[SESSION]).await?;
     Ok(client)
 }
 
-async fn reach(config: &Config) -> Result<(Client, JoinHandle<()>), Error> {
-    let attempts = servers(config).into_iter().map(|server| async move { server.connect(NoTls).await }.boxed());
+/// The same, past the barrier.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_past_barrier(config: &Config) -> Result<Client, Error> {
+    let (client, _driving) = reach(config, &[SESSION, BARRIER]).await?;
+    Ok(client)
+}
+
+/// The first server that has done all of this. What is under way on the others ends with their connections.
+async fn reach(config: &Config, all: &[&str]) -> Result<(Client, JoinHandle<()>), Error> {
+    let attempts = servers(config).into_iter().map(|server| begin(server, all).boxed());
     let ((client, connection), _others) = select_ok(attempts).await?;
     let driving = tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -44,6 +53,19 @@ async fn reach(config: &Config) -> Result<(Client, JoinHandle<()>), Error> {
         }
     });
     Ok((client, driving))
+}
+
+async fn begin(server: Config, all: &[&str]) -> Result<(Client, Connection<Socket, NoTlsStream>), Error> {
+    let (client, mut connection) = server.connect(NoTls).await?;
+    for sql in all {
+        let done = pin!(client.batch_execute(sql));
+        match select(done, &mut connection).await {
+            Either::Left((done, _)) => done?,
+            // The connection is over, which is what this tells then.
+            Either::Right((_, done)) => done.await?,
+        }
+    }
+    Ok((client, connection))
 }
 
 /// The same parameters for each server alone.
@@ -83,36 +105,14 @@ fn without_servers(config: &Config) -> Config {
     alone
 }
 
-/// How the pool connects.
-struct Reach;
+/// How the pool connects: past the barrier.
+pub(super) struct Reach;
 
 impl Connect for Reach {
     fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
         let config = config.clone();
-        async move { reach(&config).await }.boxed()
+        async move { reach(&config, &[SESSION, BARRIER]).await }.boxed()
     }
-}
-
-/// A pool that waits for a free connection for at most two seconds.
-///
-/// # Errors
-/// Only a pool without a runtime can fail to be built.
-pub fn pool(config: &PostgresConfig) -> Result<Pool, deadpool_postgres::BuildError> {
-    let manager =
-        Manager::from_connect(config.connect.clone(), Reach, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-    let patience = Some(Duration::from_secs(2));
-    let prepare_session = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
-        Box::pin(async move {
-            client.batch_execute(SESSION).await.map_err(HookError::Backend)?;
-            client.batch_execute(BARRIER).await.map_err(HookError::Backend)
-        })
-    });
-    Pool::builder(manager)
-        .max_size(config.pool_size)
-        .timeouts(Timeouts { wait: patience, create: patience, recycle: patience })
-        .post_create(prepare_session)
-        .runtime(Runtime::Tokio1)
-        .build()
 }
 
 #[cfg(test)]

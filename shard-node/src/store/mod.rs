@@ -14,6 +14,7 @@ pub mod maintenance;
 pub mod outbox;
 mod ownership;
 pub mod partitions;
+mod pool;
 pub mod reading;
 pub mod reconcile;
 mod save;
@@ -22,8 +23,9 @@ mod times;
 
 pub use batch_session::{BatchError, BatchSession};
 pub use codes::Unreadable;
-pub use connect::{Pool, connect, pool};
+pub use connect::{connect, connect_past_barrier};
 pub use ownership::{Standing, StandingError, found, read_standing};
+pub use pool::{DUTY_MAX, Pool, QUESTION_MAX, UPKEEP_MAX, pool};
 pub use reading::ReadError;
 pub use times::{from_micros, to_micros};
 

@@ -36,6 +36,9 @@ pub enum ReadError {
     /// No connection was free in time: ask again.
     #[error("no connection was free in time")]
     Pool(#[from] deadpool_postgres::PoolError),
+    /// No answer came in time: ask again.
+    #[error("PostgreSQL did not answer in time")]
+    Silent,
     /// A row cannot be understood.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
@@ -51,9 +54,8 @@ pub async fn accounts(
     Ok(load::accounts(&rows)?)
 }
 
-/// The statement of [`accounts`], prepared on a new connection of the caller's own, once its barrier is passed.
+/// The statement of [`accounts`], prepared on a connection of the caller's own.
 pub async fn prepare_accounts(client: &tokio_postgres::Client) -> Result<tokio_postgres::Statement, Error> {
-    client.batch_execute(super::connect::BARRIER).await?;
     client.prepare(ACCOUNTS).await
 }
 

@@ -1,11 +1,11 @@
 //! Sums for the metrics, cheap enough to be taken every few seconds.
 
 use super::reading::ReadError;
-use super::to_micros;
-use ledger::Timestamp;
+use tokio_postgres::Row;
 
 /// Open sagas by the region of the credit account (bits 52..47 of its id). What a client holds is no saga yet.
-pub(super) const OPEN_SAGAS: &str = "SELECT (credit_account >> 47)::integer, count(*), min(coalesce(committed_at, created_at)) \
+pub(super) const OPEN_SAGAS: &str = "SELECT (credit_account >> 47)::integer, count(*), \
+     extract(epoch FROM now() - min(coalesce(committed_at, created_at)))::float8 \
      FROM outbox JOIN reservations USING (transfer_id) GROUP BY 1";
 pub(super) const CLEARING: &str = "SELECT peer, currency, sum(total)::float8 FROM clearing GROUP BY 1, 2";
 
@@ -16,16 +16,17 @@ pub struct OpenSagas {
     pub region: i32,
     /// How many.
     pub count: i64,
-    /// When the oldest began.
-    pub oldest: Timestamp,
+    /// How long ago the oldest began, by PostgreSQL's clock, which has stamped it.
+    pub oldest_seconds: f64,
 }
 
 /// Open sagas by region.
 pub async fn open_sagas(client: &deadpool_postgres::Client) -> Result<Vec<OpenSagas>, ReadError> {
     let statement = client.prepare_cached(OPEN_SAGAS).await?;
     let rows = client.query(&statement, &[]).await?;
-    let sums =
-        rows.iter().map(|row| OpenSagas { region: row.get(0), count: row.get(1), oldest: to_micros(row.get(2)) });
+    // A clock that was set back makes no age.
+    let age = |row: &Row| row.get::<_, f64>(2).max(0.0);
+    let sums = rows.iter().map(|row| OpenSagas { region: row.get(0), count: row.get(1), oldest_seconds: age(row) });
     Ok(sums.collect())
 }
 
