@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
+use tokio_postgres::error::SqlState;
 
 /// Its own map is read over its own link, so only a node that cannot answer itself gets this old.
 const TOPOLOGY_AGE_MAX: Duration = Duration::from_secs(60);
@@ -116,6 +117,7 @@ async fn prepare(config: &Config, shutdown: &Shutdown) -> Result<Option<Standing
         let error: BoxError = match connecting.await {
             Ok(Ok(mut client)) => match establish(&mut client, config).await {
                 Ok(standing) => return Ok(Some(standing)),
+                Err(error) if is_locked_out(&*error) => error,
                 // The end of a connection is seen a little later than what it broke.
                 Err(error) if closes(&client).await => error,
                 Err(error) => return Err(error),
@@ -127,6 +129,12 @@ async fn prepare(config: &Config, shutdown: &Shutdown) -> Result<Option<Standing
         crate::serve::until(shutdown, RETRY_AFTER).await;
     }
     Ok(None)
+}
+
+/// Whether something was locked for too long, by another replica that migrates it as a rule.
+fn is_locked_out(error: &(dyn std::error::Error + 'static)) -> bool {
+    let code = error.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
+    code == Some(&SqlState::LOCK_NOT_AVAILABLE) || error.source().is_some_and(is_locked_out)
 }
 
 async fn closes(client: &tokio_postgres::Client) -> bool {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
+use uuid::Uuid;
 use wire::answer::Answer;
 use wire::trace::TraceContext;
 
@@ -60,23 +61,37 @@ struct Batch {
 }
 
 impl Batch {
-    /// What may be run again although it may have been committed: commands that a key or an inbox makes safe, and
-    /// whose callers still wait. The others are told to ask again.
+    /// What may be run again although it may have been committed: commands that a key or an inbox makes safe. The others
+    /// are told to ask again.
     fn without_the_unrepeatable(self) -> Batch {
+        let is_safe = |command: &Command| match command {
+            Command::Transfer(_) | Command::Deposit(_) | Command::Withdraw(_) => true,
+            Command::Credit(_) | Command::Void(_) | Command::Settle(_) => true,
+            Command::Reserve(_) | Command::Commit(_) | Command::Release(_) | Command::Expire(_) => true,
+            Command::CreateAccount(create) => create.key.is_some(),
+            // Run late, it could undo a later change of status.
+            Command::SetStatus(_) => false,
+        };
+        let batch = self.only(|stamped, _| is_safe(&stamped.command));
+        #[cfg(feature = "faults")]
+        let batch = Batch { stamped: batch.stamped.into_iter().map(crate::faults::with_fresh_key).collect(), ..batch };
+        batch
+    }
+
+    /// What is still waited for. Whoever has stopped waiting was told that nothing is known, and may have done something
+    /// else by now: a batch that broke off may be hours old before its database is back.
+    fn without_the_expired(self) -> Batch {
+        match self.origins.iter().any(Origin::is_expired) {
+            true => self.only(|_, origin| !origin.is_expired()),
+            false => self,
+        }
+    }
+
+    fn only(self, stays: impl Fn(&Stamped, &Origin) -> bool) -> Batch {
         let mut batch = Batch { stamped: Vec::new(), origins: Vec::new() };
         for (stamped, origin) in self.stamped.into_iter().zip(self.origins) {
-            let is_safe = match &stamped.command {
-                Command::Transfer(_) | Command::Deposit(_) | Command::Withdraw(_) => true,
-                Command::Credit(_) | Command::Void(_) | Command::Settle(_) => true,
-                Command::Reserve(_) | Command::Commit(_) | Command::Release(_) | Command::Expire(_) => true,
-                Command::CreateAccount(create) => create.key.is_some(),
-                // Run late, it could undo a later change of status.
-                Command::SetStatus(_) => false,
-            };
-            match is_safe && !origin.is_expired() {
+            match stays(&stamped, &origin) {
                 true => {
-                    #[cfg(feature = "faults")]
-                    let stamped = crate::faults::with_fresh_key(stamped);
                     batch.stamped.push(stamped);
                     batch.origins.push(origin);
                 }
@@ -132,7 +147,7 @@ impl Lane {
             }
             match self.serve(&session, unfinished.take()).await {
                 None => return,
-                Some(batch) => unfinished = Some(batch.without_the_unrepeatable()),
+                Some(batch) => unfinished = Some(batch.without_the_unrepeatable().without_the_expired()),
             }
             self.exit.is_up.store(false, Ordering::Relaxed);
             self.metrics.commits_unknown.inc();
@@ -264,6 +279,7 @@ impl Lane {
 
     async fn decide_and_answer(&self, session: &BatchSession, mut batch: Batch) -> Option<Batch> {
         for _ in 0..ATTEMPTS_MAX {
+            batch = batch.without_the_expired();
             if batch.stamped.is_empty() {
                 return None;
             }
@@ -281,7 +297,7 @@ impl Lane {
                 }
                 Err(BatchError::Conflict(cause)) => tracing::debug!(%cause, "batch runs again"),
                 Err(BatchError::StaleOwnership) => self.reread_standing().await,
-                Err(BatchError::NoPartition(_)) => self.make_partitions(&batch.stamped).await,
+                Err(BatchError::NoPartition(refused)) => self.make_partition(&refused).await,
                 Err(error) if batch.stamped.len() == 1 && !matches!(error, BatchError::Broken(_)) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "an operation cannot be stored");
                     return self.answer_all(batch, || match error {
@@ -382,23 +398,27 @@ impl Lane {
         }
     }
 
-    /// For a message about a transfer from a month that this shard has no partition for.
-    async fn make_partitions(&self, stamped: &[Stamped]) {
-        let ids = stamped.iter().filter_map(|stamped| match &stamped.command {
-            Command::Credit(credit) => Some(credit.transfer_id),
-            Command::Void(void) => Some(void.transfer_id),
-            _ => None,
+    /// For a transfer of a month that this shard has no partition for: a late message, or what is made or ends while a
+    /// clock is wrong.
+    async fn make_partition(&self, refused: &tokio_postgres::Error) {
+        let Some(id) = partitionless(refused) else {
+            return tracing::error!(%refused, "a partition is missing, but not known which");
+        };
+        let making = self.node.pool.lend(QUESTION_MAX, async |client| {
+            partitions::ensure(client, id.unix_ms(), 0..=0).await.map_err(ReadError::from)
         });
-        let months: std::collections::BTreeSet<u64> = ids.map(TransferId::unix_ms).collect();
-        for unix_ms in months {
-            let making = self.node.pool.lend(QUESTION_MAX, async |client| {
-                partitions::ensure(client, unix_ms, 0..=0).await.map_err(ReadError::from)
-            });
-            if let Err(error) = making.await {
-                tracing::error!(error = &error as &dyn std::error::Error, "a partition cannot be made");
-            }
+        if let Err(error) = making.await {
+            tracing::error!(error = &error as &dyn std::error::Error, "a partition cannot be made");
         }
     }
+}
+
+/// The id that has found no partition. PostgreSQL names it, in whatever language; the commands of the batch would not tell:
+/// their ids may be of any month, and of transfers that do not exist.
+fn partitionless(refused: &tokio_postgres::Error) -> Option<TransferId> {
+    let detail = refused.as_db_error()?.detail()?;
+    let words = detail.split(|letter: char| !(letter.is_ascii_hexdigit() || letter == '-'));
+    words.filter_map(|word| TransferId::try_from(word.parse::<Uuid>().ok()?).ok()).next()
 }
 
 /// Gives each command an id of its own, should it need one, and a place to look for a free account id.
@@ -431,4 +451,54 @@ fn traces_of(to_send: &[Reservation], batch: &Batch) -> Vec<TraceContext> {
         pairs.map(|(stamped, origin)| (transfer_of(stamped), origin.context.trace)).collect();
     let nobody = TraceContext::begin(1, 1);
     to_send.iter().map(|message| by_id.get(&message.credit.transfer_id).copied().unwrap_or(nobody)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::{ExternalMove, KeyClaim, KeyHash, RequestFingerprint, SetStatus, StatusChange};
+    use placement::AccountId;
+    use wire::operation::CallContext;
+
+    const PATIENCE: Duration = Duration::from_secs(4);
+
+    fn deposit() -> Command {
+        let key = KeyClaim { hash: KeyHash(1), fingerprint: RequestFingerprint(1) };
+        let (account_id, amount) = (AccountId::MIN, ledger::Amount(1));
+        Command::Deposit(ExternalMove { key, account_id, amount, reference: None })
+    }
+
+    fn freeze() -> Command {
+        Command::SetStatus(SetStatus { account_id: AccountId::MIN, change: StatusChange::Freeze })
+    }
+
+    /// Commands that have come so long ago.
+    fn batch(commands: impl IntoIterator<Item = (Command, Duration)>) -> Batch {
+        let remaining_ms = u32::try_from(PATIENCE.as_millis()).expect("fits");
+        let context = CallContext { request_id: 0, trace: TraceContext::begin(1, 1), remaining_ms };
+        let mut batch = Batch { stamped: Vec::new(), origins: Vec::new() };
+        for (command, age) in commands {
+            let Task { stamped, mut origin } = Task::new(command, context, 0, None);
+            origin.received = Instant::now().checked_sub(age).expect("the clock is older");
+            batch.stamped.push(stamped);
+            batch.origins.push(origin);
+        }
+        batch
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_not_run_again() {
+        let commands =
+            [(deposit(), PATIENCE), (deposit(), PATIENCE / 2), (freeze(), PATIENCE * 2), (freeze(), PATIENCE / 2)];
+        let left = batch(commands).without_the_expired();
+        assert_eq!(left.stamped.iter().map(|stamped| &stamped.command).collect::<Vec<_>>(), [&deposit(), &freeze()]);
+        assert_eq!(left.origins.len(), 2);
+        assert!(left.origins.iter().all(|origin| origin.received.elapsed() < PATIENCE));
+    }
+
+    #[test]
+    fn change_of_status_is_not_run_again() {
+        let left = batch([(freeze(), Duration::ZERO), (deposit(), Duration::ZERO)]).without_the_unrepeatable();
+        assert_eq!(left.stamped.iter().map(|stamped| &stamped.command).collect::<Vec<_>>(), [&deposit()]);
+    }
 }
