@@ -6,7 +6,7 @@ use ledger::{Command, Stamped};
 use placement::{Slot, TransferId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use wire::answer::Answer;
 use wire::link::Replier;
@@ -19,6 +19,8 @@ pub struct Task {
     pub stamped: Stamped,
     /// Where it came from.
     pub origin: Origin,
+    /// Its place among the few of its kind that may wait, until it is taken.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 /// Where a command came from, and how it is answered.
@@ -62,7 +64,8 @@ impl Task {
         let (region, locality) = command.home();
         let fresh_id = TransferId::new(0, region, locality, 0);
         let stamped = Stamped { command, fresh_id, fresh_discriminator: 0 };
-        Task { stamped, origin: Origin { context, wait_ms, received: Instant::now(), replier, decided_before: false } }
+        let origin = Origin { context, wait_ms, received: Instant::now(), replier, decided_before: false };
+        Task { stamped, origin, place: None }
     }
 }
 
@@ -74,6 +77,9 @@ pub struct Lanes(Arc<[Entrance]>);
 struct Entrance {
     queue: mpsc::Sender<Task>,
     first: mpsc::Sender<Task>,
+    /// Places in the queue for expiries.
+    expiries: Arc<Semaphore>,
+    expiries_max: usize,
     is_up: Arc<AtomicBool>,
     allowed: Arc<Allowed>,
 }
@@ -82,7 +88,7 @@ struct Entrance {
 #[derive(Debug)]
 pub struct Exit {
     queue: mpsc::Receiver<Task>,
-    /// What is taken before the queue.
+    /// What is taken before the queue, but for the queue's share.
     first: mpsc::Receiver<Task>,
     pub(super) is_up: Arc<AtomicBool>,
     pub(super) allowed: Arc<Allowed>,
@@ -97,8 +103,15 @@ impl Lanes {
             let is_up = Arc::new(AtomicBool::new(false));
             // Until the rate is known: what one batch takes.
             let allowed = Arc::new(Allowed::new(config.batch_max));
-            let (is_up_too, allowed_too) = (is_up.clone(), allowed.clone());
-            let entrance = Entrance { queue: sender, first: first_sender, is_up: is_up_too, allowed: allowed_too };
+            let expiries_max = share(config.batch_max).max(1);
+            let entrance = Entrance {
+                queue: sender,
+                first: first_sender,
+                expiries: Arc::new(Semaphore::new(expiries_max)),
+                expiries_max,
+                is_up: is_up.clone(),
+                allowed: allowed.clone(),
+            };
             (entrance, Exit { queue: receiver, first, is_up, allowed })
         });
         let (entrances, exits): (Vec<_>, Vec<_>) = pairs.unzip();
@@ -107,19 +120,26 @@ impl Lanes {
 
     /// Queues a task, or answers at once that it cannot be: a wait that is too long is overload, a lane without its
     /// PostgreSQL is unavailable. What brings a saga to its end goes first, and is let in as long as it can be held: what
-    /// was begun is finished before more is begun.
-    pub fn submit(&self, task: Task) -> Result<(), Refused> {
+    /// was begun is finished before more is begun. Few expiries may wait, for however many are due: the others lose
+    /// nothing, and the next sweep brings them.
+    pub fn submit(&self, mut task: Task) -> Result<(), Refused> {
         let entrance = self.entrance(task.stamped.command.slot());
         if !entrance.is_up.load(Ordering::Relaxed) {
             task.origin.reply(Answer::Unavailable);
             return Err(Refused::Down);
         }
-        let goes_first = ends_a_saga(&task.stamped.command);
-        if !goes_first && !entrance.allowed.admits(entrance.waiting()) {
-            task.origin.reply(Answer::Overloaded { retry_after_ms: RETRY_AFTER_MS });
-            return Err(Refused::Wait);
-        }
-        let queue = if goes_first { &entrance.first } else { &entrance.queue };
+        let queue = match Way::of(&task.stamped.command) {
+            Way::First => &entrance.first,
+            Way::Few => {
+                task.place = Some(entrance.expiries.clone().try_acquire_owned().map_err(|_| Refused::Wait)?);
+                &entrance.queue
+            }
+            Way::Usual if entrance.allowed.admits(entrance.ahead()) => &entrance.queue,
+            Way::Usual => {
+                task.origin.reply(Answer::Overloaded { retry_after_ms: RETRY_AFTER_MS });
+                return Err(Refused::Wait);
+            }
+        };
         match queue.try_send(task) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(task) | mpsc::error::TrySendError::Closed(task)) => {
@@ -146,9 +166,27 @@ impl Lanes {
 
 impl Entrance {
     fn waiting(&self) -> usize {
-        let queues = [&self.queue, &self.first];
-        queues.iter().map(|queue| queue.max_capacity() - queue.capacity()).sum()
+        length(&self.queue) + length(&self.first)
     }
+
+    /// How many commands are decided before one that is queued now, expiries aside: however much goes first, the queue has
+    /// its share of each batch.
+    fn ahead(&self) -> usize {
+        let expiries = self.expiries_max.saturating_sub(self.expiries.available_permits());
+        let queued = length(&self.queue).saturating_sub(expiries);
+        (queued + length(&self.first)).min(queued * SHARES)
+    }
+}
+
+fn length(queue: &mpsc::Sender<Task>) -> usize {
+    queue.max_capacity() - queue.capacity()
+}
+
+/// One share of a batch is the queue's, whatever goes first; and as many expiries may wait.
+const SHARES: usize = 4;
+
+fn share(batch: usize) -> usize {
+    batch / SHARES
 }
 
 impl Exit {
@@ -164,10 +202,16 @@ impl Exit {
         self.take_more(tasks, max);
     }
 
-    /// Takes what is there, up to so many in all.
+    /// Takes what is there, up to so many in all: what goes first, but for the queue's share, and then the queue.
     pub(super) fn take_more(&mut self, tasks: &mut Vec<Task>, max: usize) {
+        let for_queue = self.queue.len().min(share(max));
+        while tasks.len() < max - for_queue
+            && let Ok(task) = self.first.try_recv()
+        {
+            tasks.push(task);
+        }
         while tasks.len() < max
-            && let Ok(task) = self.first.try_recv().or_else(|_| self.queue.try_recv())
+            && let Ok(task) = self.queue.try_recv()
         {
             tasks.push(task);
         }
@@ -177,18 +221,31 @@ impl Exit {
 /// After which time a refused command may be sent again. Queues are far shorter than that.
 pub(super) const RETRY_AFTER_MS: u32 = 1_000;
 
-/// Messages of sagas and what follows from their answers; none of them begins anything.
-fn ends_a_saga(command: &Command) -> bool {
-    match command {
-        Command::Credit(_) | Command::Void(_) | Command::Settle(_) | Command::Expire(_) => true,
-        Command::Transfer(_)
-        | Command::Reserve(_)
-        | Command::Commit(_)
-        | Command::Release(_)
-        | Command::Deposit(_)
-        | Command::Withdraw(_)
-        | Command::CreateAccount(_)
-        | Command::SetStatus(_) => false,
+/// How a command comes to its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Before others: messages of sagas and what follows from their answers. None of them begins anything.
+    First,
+    /// As others do, a few at a time: nobody waits for them.
+    Few,
+    /// If the wait is short enough.
+    Usual,
+}
+
+impl Way {
+    fn of(command: &Command) -> Way {
+        match command {
+            Command::Credit(_) | Command::Void(_) | Command::Settle(_) => Way::First,
+            Command::Expire(_) => Way::Few,
+            Command::Transfer(_)
+            | Command::Reserve(_)
+            | Command::Commit(_)
+            | Command::Release(_)
+            | Command::Deposit(_)
+            | Command::Withdraw(_)
+            | Command::CreateAccount(_)
+            | Command::SetStatus(_) => Way::Usual,
+        }
     }
 }
 
@@ -201,4 +258,126 @@ pub enum Refused {
     Full,
     /// The lane has no connection.
     Down,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::saga::Decision;
+    use ledger::{ExpireTransfer, Settle, VoidMessage};
+    use placement::{AccountId, ShardId};
+    use std::time::Duration;
+    use wire::trace::TraceContext;
+
+    const BATCH_MAX: usize = 64;
+
+    /// One lane that is up, and admits a batch.
+    fn lane() -> (Lanes, Exit) {
+        let config = LanesConfig {
+            count: 1,
+            queue_max: 1_000,
+            wait_max: Duration::from_millis(250),
+            batch_max: BATCH_MAX,
+            linger: Duration::ZERO,
+        };
+        let (lanes, mut exits) = Lanes::new(&config);
+        let exit = exits.pop().expect("one");
+        exit.is_up.store(true, Ordering::Relaxed);
+        (lanes, exit)
+    }
+
+    fn account() -> AccountId {
+        AccountId::MIN
+    }
+
+    fn id() -> TransferId {
+        TransferId::new(0, account().region(), account().locality(), 0)
+    }
+
+    fn shard() -> ShardId {
+        ShardId::try_from(1).expect("a shard")
+    }
+
+    /// Stands for whatever a customer wants.
+    fn release() -> Command {
+        let caller = "nick".parse().expect("a user");
+        Command::Release(ledger::ReleaseTransfer { caller, transfer_id: id() })
+    }
+
+    fn expire() -> Command {
+        Command::Expire(ExpireTransfer { transfer_id: id(), debit_account_id: account() })
+    }
+
+    fn settle() -> Command {
+        let decision = Decision::Voided;
+        Command::Settle(Settle { transfer_id: id(), debit_account_id: account(), credit_shard: shard(), decision })
+    }
+
+    fn void() -> Command {
+        Command::Void(VoidMessage { transfer_id: id(), debit_shard: shard(), credit_account_id: account() })
+    }
+
+    /// How many of so many were let in.
+    fn submit(lanes: &Lanes, count: usize, command: impl Fn() -> Command) -> usize {
+        let context = CallContext { request_id: 0, trace: TraceContext::begin(1, 1), remaining_ms: 1_000 };
+        let task = || Task::new(command(), context, 0, None);
+        (0..count).filter(|_| lanes.submit(task()).is_ok()).count()
+    }
+
+    /// The next batch: its size, and how many customers and expiries are in it.
+    fn batch(exit: &mut Exit) -> (usize, usize, usize) {
+        let mut tasks = Vec::new();
+        exit.take_more(&mut tasks, BATCH_MAX);
+        let count = |wanted: fn(&Command) -> bool| tasks.iter().filter(|task| wanted(&task.stamped.command)).count();
+        let customers = count(|command| matches!(command, Command::Release(_)));
+        (tasks.len(), customers, count(|command| matches!(command, Command::Expire(_))))
+    }
+
+    #[test]
+    fn backlog_of_expiries_takes_a_share_and_keeps_nobody_out() {
+        let (lanes, mut exit) = lane();
+        assert_eq!(submit(&lanes, 1_000, expire), BATCH_MAX / 4);
+        assert_eq!(submit(&lanes, 1_000, release), BATCH_MAX, "as many as without them");
+        assert_eq!(batch(&mut exit), (BATCH_MAX, BATCH_MAX * 3 / 4, BATCH_MAX / 4));
+        assert_eq!(submit(&lanes, 1_000, expire), BATCH_MAX / 4, "those that were taken have made room");
+        assert_eq!(batch(&mut exit), (BATCH_MAX / 2, BATCH_MAX / 4, BATCH_MAX / 4));
+    }
+
+    #[test]
+    fn what_ends_sagas_goes_first_and_leaves_a_share_of_each_batch() {
+        let (lanes, mut exit) = lane();
+        assert_eq!(submit(&lanes, 40, release), 40);
+        assert_eq!(submit(&lanes, 100, settle) + submit(&lanes, 100, void), 200);
+        assert_eq!(batch(&mut exit), (BATCH_MAX, BATCH_MAX / 4, 0));
+        assert_eq!(batch(&mut exit), (BATCH_MAX, BATCH_MAX / 4, 0));
+        assert_eq!(batch(&mut exit), (BATCH_MAX, 8, 0), "no more than there is");
+        assert_eq!(batch(&mut exit), (200 - 2 * BATCH_MAX * 3 / 4 - (BATCH_MAX - 8), 0, 0));
+    }
+
+    #[test]
+    fn customers_are_let_in_to_their_share_however_much_goes_first() {
+        let (lanes, mut exit) = lane();
+        submit(&lanes, 1_000, settle);
+        assert_eq!(submit(&lanes, 100, release), BATCH_MAX / 4, "what the share decides in the time allowed");
+        assert_eq!(batch(&mut exit), (BATCH_MAX, BATCH_MAX / 4, 0));
+        assert_eq!(submit(&lanes, 100, release), BATCH_MAX / 4);
+    }
+
+    #[test]
+    fn customers_are_let_in_behind_the_little_that_goes_first() {
+        let (lanes, mut exit) = lane();
+        submit(&lanes, 10, settle);
+        assert_eq!(submit(&lanes, 100, release), BATCH_MAX - 10);
+        assert_eq!(batch(&mut exit), (BATCH_MAX, BATCH_MAX - 10, 0));
+    }
+
+    #[test]
+    fn everything_is_taken_when_everything_is_asked_for() {
+        let (lanes, mut exit) = lane();
+        submit(&lanes, 300, settle);
+        submit(&lanes, 10, release);
+        let mut tasks = Vec::new();
+        exit.take_more(&mut tasks, usize::MAX);
+        assert_eq!(tasks.len(), 310);
+    }
 }

@@ -251,7 +251,7 @@ impl Lane {
             self.exit.take_more(&mut tasks, max);
         }
         let mut batch = Batch { stamped: Vec::with_capacity(tasks.len()), origins: Vec::with_capacity(tasks.len()) };
-        for Task { stamped, origin } in tasks {
+        for Task { stamped, origin, .. } in tasks {
             self.metrics.queue_wait_seconds.observe(origin.received.elapsed().as_secs_f64());
             // Nobody waits for it any more, and nothing has been decided: it would be work for nobody.
             if origin.is_expired() || origin.is_abandoned() {
@@ -478,7 +478,7 @@ mod tests {
         let context = CallContext { request_id: 0, trace: TraceContext::begin(1, 1), remaining_ms };
         let mut batch = Batch { stamped: Vec::new(), origins: Vec::new() };
         for (command, age) in commands {
-            let Task { stamped, mut origin } = Task::new(command, context, 0, None);
+            let Task { stamped, mut origin, .. } = Task::new(command, context, 0, None);
             origin.received = Instant::now().checked_sub(age).expect("the clock is older");
             batch.stamped.push(stamped);
             batch.origins.push(origin);
