@@ -11,6 +11,7 @@ use crate::trace::TraceContext;
 use arc_swap::ArcSwap;
 use placement::{OwnershipMap, RegionCode, ShardId, Slot, Topology};
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -114,11 +115,12 @@ impl Directory {
 
     /// Whether the owner of the slot can be called right now.
     pub fn reaches(&self, region: RegionCode, slot: Slot) -> bool {
-        self.owner_link(region, slot).is_some()
+        self.owner_link(region, slot, &[]).is_some()
     }
 
     /// Asks the owner of the operation's slot, following the slot if it has moved and sending again what
-    /// may be sent again, until the call's time is up.
+    /// may be sent again, until the call's time is up. A shard-node that cannot help now may be one of several over its
+    /// database, and the only one that cannot reach it: the others are asked too, each once.
     ///
     /// # Errors
     /// [`CallError::NotApplied`]: nothing has happened. [`CallError::Unknown`]: it may have; ask again with
@@ -128,53 +130,42 @@ impl Directory {
             return Err(CallError::NotApplied);
         };
         let deadline = Instant::now() + Duration::from_millis(u64::from(context.remaining_ms));
-        let (mut bounces, mut failure) = (0, CallError::NotApplied);
-        let mut operation = Some(operation);
+        let mut asking = Asking::new(operation);
         loop {
             let remaining = deadline.saturating_duration_since(Instant::now());
             let remaining_ms = u32::try_from(remaining.as_millis()).unwrap_or(u32::MAX);
             if remaining_ms == 0 {
-                return Err(failure);
+                return Err(asking.failure);
             }
-            let context = CallContext { remaining_ms, ..context };
-            let pause = match self.owner_link(region, slot) {
-                None => RETRY_AFTER,
+            let next = match self.owner_link(region, slot, &asking.unable) {
+                None => asking.found_nobody(),
                 Some((shard, link)) => {
-                    let Some(this_time) = operation.clone() else { return Err(failure) };
-                    match link.call(Call { context, operation: this_time }).await {
-                        Ok(Answer::Moved { slot, owner, epoch }) => {
-                            bounces += 1;
-                            if let Some(owner) = owner {
-                                self.correct(region, slot, owner, epoch);
-                            }
-                            MOVED_RETRY_AFTER
-                        }
-                        // That is of this attempt; the one before may have been applied.
-                        Ok(Answer::Overloaded { .. } | Answer::Unavailable) if failure == CallError::Unknown => {
-                            return Err(failure);
-                        }
-                        Ok(answer) => return Ok(Routed { answer, shard, bounces }),
-                        Err(CallError::NotApplied) => RETRY_AFTER,
-                        Err(CallError::Unknown) => {
-                            failure = CallError::Unknown;
-                            operation = operation.filter(Operation::is_repeatable);
-                            RETRY_AFTER
-                        }
+                    let Some(operation) = asking.operation.clone() else { return Err(asking.failure) };
+                    let context = CallContext { remaining_ms, ..context };
+                    let answered = link.call(Call { context, operation }).await;
+                    if let Ok(Answer::Moved { slot, owner: Some(owner), epoch }) = &answered {
+                        self.correct(region, *slot, *owner, *epoch);
                     }
+                    asking.answered(shard, link, answered)
                 }
             };
-            tokio::time::sleep(pause.min(remaining)).await;
+            match next {
+                ControlFlow::Break(end) => return end,
+                ControlFlow::Continue(pause) => tokio::time::sleep(pause.min(remaining)).await,
+            }
         }
     }
 
-    /// A link that is up to a shard-node of the slot's owner, taking turns among replicas.
-    fn owner_link(&self, region: RegionCode, slot: Slot) -> Option<(ShardId, Link)> {
+    /// A link that is up to a shard-node of the slot's owner, taking turns among replicas; but not to those who could not
+    /// help.
+    fn owner_link(&self, region: RegionCode, slot: Slot, unable: &[Link]) -> Option<(ShardId, Link)> {
         let view = self.0.view.load();
         let (shard, _) = view.ownership.owner(region, slot)?;
         let links = view.links.get(&shard)?;
         let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
         let mut candidates = (0..links.len()).map(|step| &links[(turn + step) % links.len()]);
-        candidates.find(|link| link.is_up()).map(|link| (shard, link.clone()))
+        let can_help = |link: &&Link| link.is_up() && !unable.iter().any(|unable| unable.is(link));
+        candidates.find(can_help).map(|link| (shard, link.clone()))
     }
 
     fn correct(&self, region: RegionCode, slot: Slot, owner: ShardId, epoch: placement::Epoch) {
@@ -231,6 +222,63 @@ impl Directory {
         while !condition(self) {
             // The sender lives as long as the directory.
             drop(changes.changed().await);
+        }
+    }
+}
+
+/// A call on its way to its answer.
+struct Asking {
+    /// `None` once it may not be sent again.
+    operation: Option<Operation>,
+    bounces: u32,
+    /// What is known if no answer comes any more.
+    failure: CallError,
+    /// Those who could not help, and the last one's answer.
+    unable: Vec<Link>,
+    unavailable: Option<Routed>,
+}
+
+/// The end, or how long until the next attempt.
+type Next = ControlFlow<Result<Routed, CallError>, Duration>;
+
+impl Asking {
+    fn new(operation: Operation) -> Asking {
+        let failure = CallError::NotApplied;
+        Asking { operation: Some(operation), bounces: 0, failure, unable: Vec::new(), unavailable: None }
+    }
+
+    fn answered(&mut self, shard: ShardId, link: Link, answered: Result<Answer, CallError>) -> Next {
+        let bounces = self.bounces;
+        match answered {
+            Ok(Answer::Moved { .. }) => {
+                self.bounces += 1;
+                ControlFlow::Continue(MOVED_RETRY_AFTER)
+            }
+            Ok(answer @ Answer::Unavailable) if self.operation.as_ref().is_some_and(Operation::is_repeatable) => {
+                self.unable.push(link);
+                self.unavailable = Some(Routed { answer, shard, bounces });
+                ControlFlow::Continue(Duration::ZERO)
+            }
+            // That is of this attempt; the one before may have been applied.
+            Ok(Answer::Overloaded { .. } | Answer::Unavailable) if self.failure == CallError::Unknown => {
+                ControlFlow::Break(Err(self.failure))
+            }
+            Ok(answer) => ControlFlow::Break(Ok(Routed { answer, shard, bounces })),
+            Err(CallError::NotApplied) => ControlFlow::Continue(RETRY_AFTER),
+            Err(CallError::Unknown) => {
+                self.failure = CallError::Unknown;
+                self.operation.take_if(|operation| !operation.is_repeatable());
+                ControlFlow::Continue(RETRY_AFTER)
+            }
+        }
+    }
+
+    /// Those who cannot help are not asked again and again: whoever waits should know.
+    fn found_nobody(&mut self) -> Next {
+        match self.unavailable.take() {
+            None => ControlFlow::Continue(RETRY_AFTER),
+            Some(_) if self.failure == CallError::Unknown => ControlFlow::Break(Err(self.failure)),
+            Some(routed) => ControlFlow::Break(Ok(routed)),
         }
     }
 }

@@ -50,11 +50,18 @@ impl Operation {
     }
 
     /// Whether it may be sent again when the first answer is unknown: reads always, changes when a key, an
-    /// inbox or their nature makes them idempotent.
+    /// inbox or their nature makes them idempotent. A change of status is not one of them: run late, it could undo a
+    /// later one.
     pub fn is_repeatable(&self) -> bool {
         match self {
-            Operation::Command { command: Command::CreateAccount(create), .. } => create.key.is_some(),
-            Operation::Command { .. } | Operation::Read(_) => true,
+            Operation::Read(_) => true,
+            Operation::Command { command, .. } => match command {
+                Command::CreateAccount(create) => create.key.is_some(),
+                Command::SetStatus(_) => false,
+                Command::Transfer(_) | Command::Deposit(_) | Command::Withdraw(_) => true,
+                Command::Credit(_) | Command::Void(_) | Command::Settle(_) => true,
+                Command::Reserve(_) | Command::Commit(_) | Command::Release(_) | Command::Expire(_) => true,
+            },
         }
     }
 

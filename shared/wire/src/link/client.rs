@@ -40,7 +40,7 @@ pub enum CallError {
 pub struct Link {
     state: watch::Receiver<State>,
     // The connection's task ends when the last clone of the link is dropped.
-    _alive: Arc<watch::Sender<()>>,
+    alive: Arc<watch::Sender<()>>,
 }
 
 #[derive(Debug, Clone)]
@@ -63,7 +63,12 @@ impl Link {
         let (alive, closed) = watch::channel(());
         let opening = Opening { address, authorization: format!("Bearer {secret}"), user_agent: user_agent.to_owned() };
         tokio::spawn(keep_connected(opening, up, closed));
-        Link { state, _alive: Arc::new(alive) }
+        Link { state, alive: Arc::new(alive) }
+    }
+
+    /// Whether it is the same link.
+    pub fn is(&self, other: &Link) -> bool {
+        Arc::ptr_eq(&self.alive, &other.alive)
     }
 
     /// Whether calls can be sent right now.
