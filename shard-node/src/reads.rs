@@ -3,7 +3,7 @@
 use crate::lane::{Allowed, Origin, WaitBound};
 use crate::node::{Node, TOO_MANY_READS};
 use crate::store::{QUESTION_MAX, ReadError, entries, from_micros, reading, to_micros};
-use ledger::{Account, AccountStatus, UserId};
+use ledger::{Account, AccountStatus, Amount, TransferState, UserId};
 use placement::{AccountId, ShardId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wire::answer::{Answer, EntriesPage};
 use wire::link::Replier;
-use wire::operation::{EntriesQuery, Read};
+use wire::operation::{EntriesQuery, OPEN_TRANSFERS_PAGE, OpenTransfersQuery, Read};
 
 /// One question for an account that waits for the next batch.
 #[derive(Debug)]
@@ -228,10 +228,12 @@ async fn ask(client: &deadpool_postgres::Client, read: Read, shard: ShardId) -> 
             Ok(Answer::Resolved(accounts.iter().find(usable).map(|account| account.id)))
         }
         Read::Entries(query) => history(client, query).await,
-        Read::OpenTransfers { account_id, caller } => match owned(client, account_id, &caller).await? {
-            None => Ok(Answer::NotFound),
-            Some(_) => Ok(Answer::Transfers(reading::open_transfers(client, account_id, shard).await?)),
-        },
+        Read::OpenTransfersPage(query) => open_transfers(client, query, shard).await,
+        Read::OpenTransfers { account_id, caller } => {
+            let states = vec![TransferState::Pending, TransferState::Reserved];
+            let limit = OPEN_TRANSFERS_PAGE;
+            open_transfers(client, OpenTransfersQuery { account_id, caller, states, after: None, limit }, shard).await
+        }
         // These have their own ways.
         Read::Account { .. }
         | Read::Transfer { .. }
@@ -239,6 +241,17 @@ async fn ask(client: &deadpool_postgres::Client, read: Read, shard: ShardId) -> 
         | Read::Pairing { .. }
         | Read::Clearing { .. }
         | Read::Recent { .. } => Ok(Answer::Invalid("not a question for the pool".to_owned())),
+    }
+}
+
+async fn open_transfers(
+    client: &deadpool_postgres::Client,
+    query: OpenTransfersQuery,
+    shard: ShardId,
+) -> Result<Answer, ReadError> {
+    match owned(client, query.account_id, &query.caller).await? {
+        None => Ok(Answer::NotFound),
+        Some(_) => Ok(Answer::Transfers(reading::open_transfers(client, &query, shard).await?)),
     }
 }
 
@@ -278,7 +291,7 @@ async fn history(client: &deadpool_postgres::Client, query: EntriesQuery) -> Res
     Ok(Answer::Entries(EntriesPage { items, more }))
 }
 
-/// Answers with the account that a key made before.
+/// Answers with the account that a key made before, as it was then.
 pub fn replayed_account(node: &Arc<Node>, origin: Origin, id: AccountId, replayed: bool) {
     let Some(place) = node.read_place() else { return origin.reply(TOO_MANY_READS) };
     let node = node.clone();
@@ -286,7 +299,9 @@ pub fn replayed_account(node: &Arc<Node>, origin: Origin, id: AccountId, replaye
         let _place = place;
         let reading = node.pool.lend(QUESTION_MAX, async |client| reading::account(client, id).await);
         let answer = match reading.await {
-            Ok(found) => found.map_or(Answer::NotFound, |account| Answer::Account { account, replayed }),
+            Ok(found) => {
+                found.map_or(Answer::NotFound, |account| Answer::Account { account: as_made(account), replayed })
+            }
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "an account was not read");
                 Answer::Unavailable
@@ -294,6 +309,12 @@ pub fn replayed_account(node: &Arc<Node>, origin: Origin, id: AccountId, replaye
         };
         origin.reply(answer);
     });
+}
+
+/// All but these stay for good.
+fn as_made(account: Account) -> Account {
+    let nothing = Amount(0);
+    Account { balance: nothing, reserved: nothing, entry_count: 0, status: AccountStatus::Open, ..account }
 }
 
 /// Times that PostgreSQL's calendar has.

@@ -8,21 +8,25 @@ use crate::reply::{Outcome, Reply};
 use crate::spec::{AnswerSpec, Parameter, Spec, Values};
 use http::StatusCode;
 use ledger::TransferState;
+use placement::TransferId;
 use wire::answer::Answer;
 use wire::api::{Transfer, TransferList};
-use wire::operation::{Operation, Read};
+use wire::operation::{OPEN_TRANSFERS_PAGE, OpenTransfersQuery, Operation, Read};
 
 /// What the call is.
 pub const SPEC: Spec = Spec {
     name: "list_open_transfers",
     path: "/v1/accounts/{id}/transfers",
-    query: &[Parameter {
-        name: "state",
-        description: "`pending`, `reserved`, or both with a comma between; both if absent.",
-        values: Values::Text,
-    }],
+    query: &[
+        Parameter {
+            name: "state",
+            description: "`pending`, `reserved`, or both with a comma between; both if absent.",
+            values: Values::Text,
+        },
+        Parameter { name: "cursor", description: "The `next_cursor` of the page before.", values: Values::Text },
+    ],
     summary: "List an account's open transfers",
-    description: "The transfers that make up `reserved` of one of the caller's accounts, oldest first.",
+    description: "The transfers that make up `reserved` of one of the caller's accounts, oldest first, a page at a time.",
     answers: &[AnswerSpec {
         status: 200,
         description: "The open transfers.",
@@ -42,15 +46,22 @@ const EXAMPLE: &str = r#"{"items": [{"id": "019acb2e-5f00-8041-8000-00c0ffee0007
 /// See [`SPEC`].
 pub async fn run(exchange: &Exchange<'_>, asked: &Asked<'_>) -> Outcome {
     let account_id = exchange.account_in_path(asked.id)?;
-    let wanted = wanted_states(&asked.query)?;
-    let read = Read::OpenTransfers { account_id, caller: asked.caller.user_id.clone() };
-    match exchange.ask(Operation::Read(read)).await? {
-        Answer::Transfers(transfers) => {
-            let wanted = transfers.into_iter().filter(|transfer| wanted.contains(&transfer.state));
-            Reply::json(StatusCode::OK, &TransferList { items: wanted.map(Transfer::from).collect() })
-        }
+    let states = wanted_states(&asked.query)?;
+    let after = asked.query.read("cursor", str::parse::<TransferId>)?;
+    let caller = asked.caller.user_id.clone();
+    let read = OpenTransfersQuery { account_id, caller, states, after, limit: OPEN_TRANSFERS_PAGE + 1 };
+    match exchange.ask(Operation::Read(Read::OpenTransfersPage(read))).await? {
+        Answer::Transfers(transfers) => Reply::json(StatusCode::OK, &shown(transfers)),
         other => Err(Refusal::from_answer(other)),
     }
+}
+
+/// One more than a page has tells that there is another one.
+fn shown(mut transfers: Vec<ledger::Transfer>) -> TransferList {
+    let has_more = transfers.len() > usize::from(OPEN_TRANSFERS_PAGE);
+    transfers.truncate(usize::from(OPEN_TRANSFERS_PAGE));
+    let next_cursor = transfers.last().filter(|_| has_more).map(|last| last.id.to_string());
+    TransferList { items: transfers.into_iter().map(Transfer::from).collect(), next_cursor }
 }
 
 fn wanted_states(query: &Query<'_>) -> Result<Vec<TransferState>, Box<Refusal>> {

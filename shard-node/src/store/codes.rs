@@ -82,6 +82,15 @@ pub fn debit_state_code(state: DebitState) -> i16 {
     }
 }
 
+/// The states of open sagas that are shown as this one.
+pub fn open_state_codes(state: TransferState) -> Vec<i16> {
+    match state {
+        TransferState::Pending => [DebitState::Crediting, DebitState::Voiding].map(debit_state_code).into(),
+        TransferState::Reserved => vec![debit_state_code(DebitState::Held)],
+        TransferState::Posted | TransferState::Released | TransferState::Rejected => Vec::new(),
+    }
+}
+
 pub fn debit_state(code: i16) -> Result<DebitState, Unreadable> {
     match code {
         0 => Ok(DebitState::Crediting),

@@ -7,6 +7,8 @@ use ledger::{Account, Amount, Transfer, UserId};
 use placement::{AccountId, Locality, RegionCode, ShardId, TransferId};
 use std::collections::HashMap;
 use tokio_postgres::{Error, Row};
+use uuid::Uuid;
+use wire::operation::{OPEN_TRANSFERS_PAGE, OpenTransfersQuery};
 
 pub(super) const ACCOUNTS: &str = "SELECT id, user_id, name, currency, balance, reserved, entry_count, status, created_at \
      FROM accounts WHERE id = ANY($1)";
@@ -14,7 +16,7 @@ pub(super) const ACCOUNTS_OF_USER: &str = "SELECT id, user_id, name, currency, b
      FROM accounts WHERE id BETWEEN $1 AND $2 AND user_id = $3 ORDER BY created_at, id";
 pub(super) const OPEN_TRANSFERS: &str = "SELECT transfer_id, state, debit_account, debit_user, credit_account, amount, \
      currency, message, reference, created_at, amount_reserved, expires_at \
-     FROM reservations WHERE debit_account = $1 ORDER BY transfer_id LIMIT $2";
+     FROM reservations WHERE debit_account = $1 AND transfer_id > $2 AND state = ANY($3) ORDER BY transfer_id LIMIT $4";
 pub(super) const OPEN_TRANSFER: &str = "SELECT transfer_id, state, debit_account, debit_user, credit_account, amount, \
      currency, message, reference, created_at, amount_reserved, expires_at FROM reservations WHERE transfer_id = $1";
 pub(super) const TERMINAL_TRANSFER: &str = "SELECT transfers.id, kind, state, reason, debit_account, credit_account, \
@@ -23,9 +25,6 @@ pub(super) const TERMINAL_TRANSFER: &str = "SELECT transfers.id, kind, state, re
      FROM transfers LEFT JOIN accounts debit ON debit.id = debit_account \
      LEFT JOIN accounts credit ON credit.id = credit_account \
      WHERE transfers.id = $1";
-
-/// Open transfers in one answer at most.
-const OPEN_TRANSFERS_MAX: i64 = 500;
 
 /// A read failed.
 #[derive(Debug, thiserror::Error)]
@@ -79,14 +78,17 @@ pub async fn accounts_of_user(
     Ok(rows.iter().map(load::account).collect::<Result<_, _>>()?)
 }
 
-/// The open transfers of a debit account, oldest first; five hundred at most.
+/// The open transfers of a debit account, oldest first: those asked for, of which no more than a page is read, and one.
 pub async fn open_transfers(
     client: &deadpool_postgres::Client,
-    debit: AccountId,
+    query: &OpenTransfersQuery,
     shard: ShardId,
 ) -> Result<Vec<Transfer>, ReadError> {
     let statement = client.prepare_cached(OPEN_TRANSFERS).await?;
-    let rows = client.query(&statement, &[&debit.as_i64(), &OPEN_TRANSFERS_MAX]).await?;
+    let states: Vec<i16> = query.states.iter().flat_map(|state| codes::open_state_codes(*state)).collect();
+    let after = query.after.map_or_else(Uuid::nil, TransferId::uuid);
+    let limit = i64::from(query.limit.min(OPEN_TRANSFERS_PAGE + 1));
+    let rows = client.query(&statement, &[&query.account_id.as_i64(), &after, &states, &limit]).await?;
     Ok(rows.iter().map(|row| pending(row, shard)).collect::<Result<_, _>>()?)
 }
 

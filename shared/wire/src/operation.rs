@@ -2,7 +2,7 @@
 //! is its number on the wire, and versions N and N-1 run side by side during a rolling upgrade.
 
 use crate::trace::TraceContext;
-use ledger::{Command, Currency, Timestamp, UserId};
+use ledger::{Command, Currency, Timestamp, TransferState, UserId};
 use placement::{AccountId, Locality, RegionCode, ShardId, Slot, TransferId};
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +86,7 @@ impl Operation {
                 Read::Account { .. } => "read_account",
                 Read::AccountsOfUser { .. } => "read_accounts",
                 Read::Entries(_) => "read_entries",
-                Read::OpenTransfers { .. } => "read_open_transfers",
+                Read::OpenTransfers { .. } | Read::OpenTransfersPage(_) => "read_open_transfers",
                 Read::Transfer { .. } => "read_transfer",
                 Read::ResolveUser { .. } => "resolve_user",
                 Read::Map { .. } => "read_map",
@@ -119,7 +119,8 @@ pub enum Read {
     },
     /// A page of an account's history.
     Entries(EntriesQuery),
-    /// The open transfers that make up an account's `reserved`, oldest first.
+    /// The open transfers that make up an account's `reserved`, oldest first, as many as a page has. For callers of the
+    /// version before [`Read::OpenTransfersPage`].
     OpenTransfers {
         /// The debit account.
         account_id: AccountId,
@@ -181,6 +182,8 @@ pub enum Read {
         /// Who asks.
         peer: ShardId,
     },
+    /// A page of the open transfers that make up an account's `reserved`, oldest first.
+    OpenTransfersPage(OpenTransfersQuery),
 }
 
 impl Read {
@@ -191,7 +194,9 @@ impl Read {
                 Some((*region, Slot::of(*region, *locality)))
             }
             Read::Entries(query) => Some((query.account_id.region(), query.account_id.slot())),
-            Read::OpenTransfers { account_id, .. } => Some((account_id.region(), account_id.slot())),
+            Read::OpenTransfers { account_id, .. } | Read::OpenTransfersPage(OpenTransfersQuery { account_id, .. }) => {
+                Some((account_id.region(), account_id.slot()))
+            }
             Read::Transfer { id, .. } => Some((id.region(), id.slot())),
             Read::Map { .. } => None,
             Read::Pairing { region, slot, .. }
@@ -221,6 +226,24 @@ pub struct EntriesQuery {
     /// Only one side.
     pub direction: Option<Direction>,
 }
+
+/// `GET /v1/accounts/{id}/transfers`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenTransfersQuery {
+    /// The debit account.
+    pub account_id: AccountId,
+    /// Who asks.
+    pub caller: UserId,
+    /// Only in these states.
+    pub states: Vec<TransferState>,
+    /// Start after this one.
+    pub after: Option<TransferId>,
+    /// Most transfers in the answer: one more than [`OPEN_TRANSFERS_PAGE`] tells whether another page follows.
+    pub limit: u16,
+}
+
+/// Open transfers in one page at most.
+pub const OPEN_TRANSFERS_PAGE: u16 = 500;
 
 /// A side of a posting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -176,4 +176,7 @@ impl From<ledger::TransferKind> for TransferKind {
 pub struct TransferList {
     /// The open transfers that make up the account's `reserved`, oldest first.
     pub items: Vec<Transfer>,
+    /// What to send as `cursor` for the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
 }
