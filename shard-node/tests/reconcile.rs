@@ -313,3 +313,23 @@ async fn load_and_killed_processes_look_like_no_drift() -> Result<()> {
     println!("{} transfers, {passes} comparisons", count.get());
     world.prove().await
 }
+
+#[tokio::test]
+async fn peer_that_was_never_reached_is_missed_like_one_that_is_not_reached_any_more() -> Result<()> {
+    let world = world().await?;
+    let [node, peer] = shard_nodes();
+    world.cluster.kill(&peer, Signal::SIGKILL).await?;
+    world.cluster.restart(&node).await?;
+    let started = Instant::now();
+    let since = loop {
+        if let Some(since) = metric(&world, &node, LAST_SUCCESS).await?.pop() {
+            break since;
+        }
+        ensure!(started.elapsed() < Duration::from_secs(20), "no time is shown that could get old");
+        tokio::time::sleep(LOOK_AGAIN).await;
+    };
+    // It does get old, though the passes go on.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    ensure!(metric(&world, &node, LAST_SUCCESS).await? == [since], "it was not compared with");
+    Ok(())
+}

@@ -30,7 +30,7 @@ impl ReconcileMetrics {
             )?,
             last_success: metrics.measure_by(
                 "reconcile_last_success_timestamp_seconds",
-                "When everything was last compared with a peer",
+                "When everything was last compared with a peer, or was first to be",
                 by_peer,
             )?,
             compared: metrics.counter_by("reconcile_transfers_total", "Transfers compared with a peer", by_peer)?,
@@ -59,7 +59,7 @@ impl ReconcileMetrics {
         }
     }
 
-    /// Everything was compared with the peer, the last of it now.
+    /// Everything was compared with the peer, the last of it now; or is from now on.
     pub fn succeeded(&self, peer: ShardId, now: jiff::Timestamp) {
         self.last_success.with_label_values(&[peer.to_string().as_str()]).set(now.as_millisecond() as f64 / 1e3);
     }

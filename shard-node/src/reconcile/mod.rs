@@ -93,6 +93,7 @@ impl Reconciler {
             return Ok(());
         };
         let (node, config, metrics, memory) = (&*self.node, &self.config, &self.metrics, &mut self.memory);
+        memory.begin_with(&node.peers(), metrics);
         Pass { node, config, metrics, client, memory }.run().await
     }
 

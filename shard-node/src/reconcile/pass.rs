@@ -15,7 +15,7 @@ use crate::store::reconcile::{self, Reading, Wanted};
 use futures_util::future::join_all;
 use ledger::Timestamp;
 use placement::ShardId;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 use wire::pairing::{Halves, Settling};
@@ -35,6 +35,20 @@ pub struct Memory {
     pub known: Known,
     /// When the last pass that reached a peer began.
     passed: HashMap<ShardId, Instant>,
+    /// Whose last comparison is shown.
+    shown: BTreeSet<ShardId>,
+}
+
+impl Memory {
+    /// A peer counts as compared with when it is first to be: one that is never reached is then missed as soon as one that
+    /// is not reached any more.
+    pub fn begin_with(&mut self, peers: &[ShardId], metrics: &ReconcileMetrics) {
+        for peer in peers {
+            if self.shown.insert(*peer) {
+                metrics.succeeded(*peer, jiff::Timestamp::now());
+            }
+        }
+    }
 }
 
 /// What one pass works with.
