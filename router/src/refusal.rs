@@ -4,7 +4,7 @@ use ledger::Rejection;
 use placement::TransferId;
 use std::borrow::Cow;
 use wire::answer::Answer;
-use wire::api::{ErrorCode, FieldError, Problem};
+use wire::api::{ErrorCode, FieldError, Problem, TransferState};
 use wire::link::CallError;
 
 /// After which time a client may try again where nothing better is known, in seconds.
@@ -21,6 +21,8 @@ pub struct Refusal {
     pub errors: Vec<FieldError>,
     /// The transfer that records it.
     pub transfer_id: Option<TransferId>,
+    /// What has become of the transfer, and why, where that is what is in the way.
+    pub ended: Option<(TransferState, Option<ErrorCode>)>,
     /// Whether it was decided by an earlier request with the same key.
     pub replayed: bool,
     /// For the header `Retry-After`.
@@ -42,6 +44,7 @@ impl Refusal {
             detail: detail.into(),
             errors: Vec::new(),
             transfer_id: None,
+            ended: None,
             replayed: false,
             retry_after_seconds: usual_retry_after_seconds(code),
             allow: None,
@@ -85,10 +88,11 @@ impl Refusal {
 
     /// Committed, released or expired before, or never reserved: with the state it is in.
     pub fn not_reserved(transfer: &ledger::Transfer) -> Box<Self> {
-        let reason = transfer.reason.map(|reason| format!(" ({})", reason.code())).unwrap_or_default();
-        let detail = format!("the transfer is {}{reason}", transfer.state.as_str());
+        let words = transfer.reason.map(|reason| format!(" ({})", reason.code())).unwrap_or_default();
+        let detail = format!("the transfer is {}{words}", transfer.state.as_str());
         let transfer_id = Some(transfer.id);
-        Box::new(Self { transfer_id, ..*Self::with_detail(ErrorCode::TransferNotReserved, detail) })
+        let ended = Some((transfer.state.into(), transfer.reason.map(ErrorCode::from)));
+        Box::new(Self { transfer_id, ended, ..*Self::with_detail(ErrorCode::TransferNotReserved, detail) })
     }
 
     /// An answer that is not the one hoped for.
@@ -139,6 +143,8 @@ impl Refusal {
             code: self.code,
             retry: self.code.retry(),
             transfer_id: self.transfer_id,
+            state: self.ended.map(|(state, _)| state),
+            reason: self.ended.and_then(|(_, reason)| reason),
             errors: self.errors.clone(),
             request_id,
         }

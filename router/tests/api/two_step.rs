@@ -127,6 +127,7 @@ async fn a_reservation_left_alone_expires(world: World) {
     assert_eq!(sums(&world, &holder).await, (100, 0, 100));
     let problem = commit_all(&world, &holder, id).await.problem(409, "transfer_not_reserved");
     assert_eq!(problem["detail"], "the transfer is released (expired)");
+    assert_eq!((&problem["state"], &problem["reason"]), (&json!("released"), &json!("expired")));
     release(&world, &holder, id).await.problem(409, "transfer_not_reserved");
     // The first answer, whatever has become of it.
     assert_eq!(post(&world, &holder, &key, &asked).await.expect(201), reserved);
@@ -251,6 +252,7 @@ async fn losers_are_told_the_state(world: World) {
     for answer in [commit_all(&world, &holder, &id).await, release(&world, &holder, &id).await] {
         let problem = answer.problem(409, "transfer_not_reserved");
         assert_eq!((&problem["detail"], &problem["transfer_id"]), (&json!("the transfer is posted"), &json!(id)));
+        assert_eq!((&problem["state"], problem.get("reason")), (&json!("posted"), None));
     }
     let id = world.transfer(&holder, other.id, 1).await.expect(201)["id"].as_str().expect("an id").to_owned();
     release(&world, &holder, &id).await.problem(409, "transfer_not_reserved");

@@ -1,6 +1,6 @@
 //! Errors as RFC 9457 writes them.
 
-use super::{ErrorCode, RetryAdvice};
+use super::{ErrorCode, RetryAdvice, TransferState};
 use placement::TransferId;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -31,6 +31,12 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Uuid, example = "019acb2e-5f00-8041-8000-00c0ffee0007")]
     pub transfer_id: Option<TransferId>,
+    /// Of `transfer_not_reserved`: the state that the transfer is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<TransferState>,
+    /// Of `transfer_not_reserved`: why the transfer was released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ErrorCode>,
     /// What is wrong with which part of the request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
