@@ -14,11 +14,11 @@ const LOWERED: f64 = 0.9;
 /// and after another one: it is back in one and a half. It rises slower than it falls, so that around what can be taken
 /// little is refused behind.
 const RAISED: f64 = 1.04;
-/// After so many windows without overload in a row the load has gone, or become less: around what can be taken there
-/// are three or four, and some more where overload is noticed late.
-const GENTLE: u32 = 24;
+/// After so many windows without overload in a row the load has gone, or become far less: around what can be taken there
+/// are three or four, a dozen where little comes or overload is noticed late.
+const GENTLE: u32 = 40;
 /// Then it rises faster, so that it is open in less than four seconds even from the least.
-const RAISED_LATER: f64 = 1.08;
+const RAISED_LATER: f64 = 1.1;
 /// There is always a little, to find out whether more can be.
 const LEAST: f64 = 0.01;
 /// After so many windows without overload the share is 1, whatever it was.
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn it_rises_gently_until_overload_has_been_away_for_a_while() {
         let mut valve = Valve::new(ms(0));
-        follow(&mut valve, 0, 200, 0.1);
+        follow(&mut valve, 0, 200, 0.05);
         valve.note(ms(10_000), true);
         let mut before = valve.share(ms(10_050));
         for window in 1..=GENTLE + 5 {
@@ -156,9 +156,9 @@ mod tests {
             assert!((share / before - expected).abs() < 1e-9, "window {window}");
             before = share;
         }
-        valve.note(ms(11_550), true);
-        let lowered = valve.share(ms(11_600));
-        assert!((valve.share(ms(11_650)) / lowered - RAISED).abs() < 1e-9, "gently again");
+        valve.note(ms(12_350), true);
+        let lowered = valve.share(ms(12_400));
+        assert!((valve.share(ms(12_450)) / lowered - RAISED).abs() < 1e-9, "gently again");
     }
 
     #[test]
