@@ -307,14 +307,16 @@ fn keys_may_be_forgotten(databases: Arc<Databases>) -> Result<()> {
     run(async {
         let pair = begun(&databases).await?;
         let mut writer = Writer::new(pair.shard(1), 0);
+        // The oldest stays, as the key of a transfer does that is still open.
         for (hash, days) in [(1, 400), (2, 40), (3, 31), (4, 29), (5, 0)] {
             remember(&mut writer, hash, at(-days * DAY)).await?;
         }
         holds(&pair).await?;
-        // One of them is used again, and so is listed twice.
-        for hash in [1, 2, 3] {
+        for hash in [2, 3] {
             forget(pair.shard(1), hash).await?;
         }
+        holds(&pair).await?;
+        // One of them is used again, and so is listed twice.
         remember(&mut writer, 2, at(-60)).await?;
         holds(&pair).await?;
         forget(pair.shard(1), 4).await?;
