@@ -1,5 +1,6 @@
 //! Many at once: two routers and two shard-nodes over each PostgreSQL, two regions.
 
+#[path = "service/support/mod.rs"]
 mod support;
 
 use anyhow::{Context, Result, ensure};

@@ -1,6 +1,7 @@
 //! Each crash point is hit once: the process dies there, and afterwards the client's repeat has its answer, every saga
 //! has ended, and no money is made or lost. The programs are those with the feature `faults`.
 
+#[path = "service/support/mod.rs"]
 mod support;
 
 use anyhow::{Context, Result, bail, ensure};

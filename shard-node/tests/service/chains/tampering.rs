@@ -1,6 +1,6 @@
 //! What may be done to the tables of a shard, and what must be found.
 
-use crate::copy::{Copy, kept};
+use super::copy::{Copy, kept};
 use anyhow::{Context, Result, ensure};
 use audit::Breach::{BatchChanged, BatchesRemoved, RowAdded, RowChanged, RowRemoved, StartMoved};
 use audit::Table::{self, Accounts, Inbox, Keys, Reservations, Transfers};

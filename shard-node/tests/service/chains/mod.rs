@@ -2,13 +2,12 @@
 //! found and named.
 
 mod copy;
-#[path = "../support/mod.rs"]
-mod support;
 mod tampering;
 
+use self::copy::{Copy, kept, superuser};
+use crate::support::{self, Holder, Wish, World};
 use anyhow::{Context, Result, ensure};
 use audit::{Breach, ChainReport, ShardChains, ShardTarget, Table, verify_chains};
-use copy::{Copy, kept, superuser};
 use local_cluster::session::{Session, Sessions};
 use local_cluster::{ADMIN_TOKEN, Method, ProcessName, Signal, call};
 use placement::{AccountId, Locality, TransferId};
@@ -17,7 +16,6 @@ use shard_node::store;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use support::{Holder, Wish, World};
 use tokio_postgres::Client;
 use uuid::Uuid;
 

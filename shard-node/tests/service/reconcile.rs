@@ -1,13 +1,11 @@
 //! Drift between two shards is named within a minute, and nothing else is ever called drift.
 
-mod support;
-
+use crate::support::{Holder, Known, Wish, World};
 use anyhow::{Context, Result, ensure};
 use local_cluster::{Method, ProcessName, Signal, call};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
-use support::{Holder, Known, Wish, World};
 use tokio_postgres::Client;
 
 /// What is promised, with the usual interval of 15 s; here it is 1 s.

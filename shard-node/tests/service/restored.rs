@@ -1,8 +1,7 @@
 //! A shard whose database has gone back to an older state is only read, until it has all again; nothing else is ever taken
 //! for that.
 
-mod support;
-
+use crate::support::{Holder, Known, Wish, World, post};
 use anyhow::{Context, Result, ensure};
 use local_cluster::{Method, ProcessName, Signal, call};
 use serde_json::{Value, json};
@@ -10,7 +9,6 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use support::{Holder, Known, Wish, World, post};
 
 const NOTICED_WITHIN: Duration = Duration::from_secs(15);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);

@@ -1,7 +1,6 @@
 //! What becomes of transfers is told, at least once and in order for each account, whatever is killed meanwhile.
 
-mod support;
-
+use crate::support::{Holder, World, post};
 use anyhow::{Context, Result, ensure};
 use audit::{EventsReport, EventsTarget, ShardTarget, verify_events};
 use local_cluster::{ADMIN_TOKEN, Method, ProcessName, Signal, call};
@@ -10,7 +9,6 @@ use serde_json::{Value, json};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-use support::{Holder, World, post};
 use wire::event::{Event, FIELD, stream_of};
 
 const HOLDERS: usize = 8;

@@ -13,11 +13,20 @@ fn names_in_code(folder: &Path, names: &mut Vec<String>) {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).expect("the sources can be read");
             for start in ["crash!(\"", "bug!(\""] {
-                let after = text.split(start).skip(1);
-                names.extend(after.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+                names.extend(quoted_after(start, &text));
             }
         }
     }
+}
+
+/// What stands in quotes after each call of a macro; `debug!` is not `bug!`.
+fn quoted_after<'a>(start: &'a str, text: &'a str) -> impl Iterator<Item = String> + 'a {
+    text.match_indices(start).filter_map(move |(at, _)| {
+        let part_of_a_longer_name =
+            text[..at].ends_with(|before: char| before.is_ascii_alphanumeric() || before == '_');
+        let (name, _) = text[at + start.len()..].split_once('"')?;
+        (!part_of_a_longer_name).then(|| name.to_owned())
+    })
 }
 
 /// The names in a table of points.

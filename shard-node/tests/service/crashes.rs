@@ -1,12 +1,10 @@
 //! kill -9 in mid-load: every answer given before holds afterwards, and no money is made or lost.
 
-mod support;
-
+use crate::support::{Holder, Known, Wish, World, explain, occurrences};
 use anyhow::{Result, ensure};
 use local_cluster::{ProcessName, Signal};
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
-use support::{Holder, Known, Wish, World, explain, occurrences};
 
 const HOLDERS: usize = 8;
 const WORKERS: usize = 16;

@@ -1,14 +1,12 @@
 //! Every metric that an alert is about is one that the processes have.
 
-mod support;
-
+use crate::support::{Wish, World};
 use anyhow::{Result, ensure};
 use local_cluster::{Method, ProcessName, Signal, call};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use support::{Wish, World};
 
-const ALERTS: &str = include_str!("../../deploy/prometheus/alerts.yml");
+const ALERTS: &str = include_str!("../../../deploy/prometheus/alerts.yml");
 const SHOWN_WITHIN: Duration = Duration::from_secs(90);
 
 /// The names in a text, without what a histogram adds to them.

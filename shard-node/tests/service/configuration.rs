@@ -4,7 +4,7 @@ use runtime::config::Settings;
 use shard_node::config::Config;
 use std::path::Path;
 
-const EXAMPLE: &str = include_str!("../shard-node.example.toml");
+const EXAMPLE: &str = include_str!("../../shard-node.example.toml");
 
 fn read(text: &str) -> Result<Config, runtime::config::ConfigMistakes> {
     let directory = tempfile::tempdir().expect("a directory");

@@ -1,13 +1,11 @@
 //! A primary that says nothing any more, though its machine keeps its connections: a new one is promoted, and everything
 //! goes on with that, even when the old one speaks again and nobody has told it that it is over.
 
-mod support;
-
+use crate::support::{Holder, Known, Wish, World, occurrences, post};
 use anyhow::{Context, Result, ensure};
 use local_cluster::{Method, ProcessName, Signal, call};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use support::{Holder, Known, Wish, World, occurrences, post};
 use tokio_postgres::{Client, Config, NoTls};
 
 const PRIMARY: ProcessName = ProcessName::Postgres { shard: 1, replica: 0 };

@@ -1,11 +1,9 @@
 //! A shard-node whose clock is wrong.
 
-mod support;
-
+use crate::support::{Wish, World};
 use anyhow::{Context, Result, ensure};
 use local_cluster::{Method, ProcessName, Signal, WrongClock, call};
 use std::time::{Duration, Instant};
-use support::{Wish, World};
 
 const NODE: ProcessName = ProcessName::ShardNode { shard: 1, replica: 0 };
 const OTHER_NODE: ProcessName = ProcessName::ShardNode { shard: 2, replica: 0 };

@@ -1,11 +1,9 @@
 //! What was asked for before or during an outage of PostgreSQL, and what starts meanwhile.
 
-mod support;
-
+use crate::support::{Known, Wish, World};
 use anyhow::{Result, ensure};
 use local_cluster::{ProcessName, Signal};
 use std::time::Duration;
-use support::{Known, Wish, World};
 
 const SERVER: ProcessName = ProcessName::Postgres { shard: 1, replica: 0 };
 const NODE: ProcessName = ProcessName::ShardNode { shard: 1, replica: 0 };

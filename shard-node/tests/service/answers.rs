@@ -1,13 +1,11 @@
 //! Answers that must not depend on what has happened since, on how much there is, or on which month it is.
 
-mod support;
-
+use crate::support::{Holder, Known, Wish, World, post};
 use anyhow::{Context, Result, ensure};
 use local_cluster::ADMIN_TOKEN;
 use serde_json::{Value, json};
 use shard_node::store::{self, partitions};
 use std::time::{Duration, Instant};
-use support::{Holder, Known, Wish, World, post};
 use tokio_postgres::Client;
 
 async fn world() -> Result<World> {
