@@ -4,6 +4,7 @@ use crate::config::{Config, SagaConfig};
 use crate::gate::Gate;
 use crate::lane::Lanes;
 use crate::metrics::NodeMetrics;
+use crate::reconcile::Recent;
 use crate::saga::Waiters;
 use crate::store::{self, Pool, QUESTION_MAX, ReadError, Standing};
 use arc_swap::ArcSwap;
@@ -26,6 +27,8 @@ pub struct Node {
     pub outbox_pool: Pool,
     /// Connections for comparing with other shards, one to ask and one to answer: no two shards wait for each other.
     pub reconcile_pool: Pool,
+    /// What was read last to compare, or to answer one who does.
+    pub recent: Recent,
     /// What the shard is and owns.
     pub standing: ArcSwap<Standing>,
     /// The same, as told to others.
@@ -82,6 +85,7 @@ impl Node {
             pool,
             outbox_pool,
             reconcile_pool,
+            recent: Recent::new(&config.reconcile),
             map: watch::Sender::new(Arc::new(map_of(&standing))),
             standing: ArcSwap::from_pointee(standing),
             directory: Directory::start(&peers, config.cluster_secret.expose(), &user_agent),

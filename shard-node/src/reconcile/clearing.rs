@@ -99,7 +99,9 @@ fn is_whole(reading: &Reading, as_of: Timestamp) -> bool {
     let future = reading.now;
     let sides = reading.sides.iter().map(|side| side.half.decided_at);
     let decisions = reading.decisions.iter().map(|decided| decided.half.decided_at);
-    reading.is_whole && reading.server_started < shifted(as_of, -1) && sides.chain(decisions).all(|time| time <= future)
+    let covers = reading.covered_since <= shifted(as_of, -1);
+    let is_whole = reading.is_whole && covers;
+    is_whole && reading.server_started < shifted(as_of, -1) && sides.chain(decisions).all(|time| time <= future)
 }
 
 fn shifted(time: Timestamp, sign: i64) -> Timestamp {

@@ -151,6 +151,10 @@ fn nothing_follows_while_times_are_no_measure() {
     let stories = stories(&mut numbers, 1_000);
     let mut right = reading(&stories, 1, 100 * SECOND, 0);
     assert!(books_of(&right, 1, 0).is_whole);
+    right.covered_since = Timestamp(66 * SECOND);
+    assert!(!books_of(&right, 1, 0).is_whole, "a reading that does not go back far enough");
+    right.covered_since = Timestamp(65 * SECOND);
+    assert!(books_of(&right, 1, 0).is_whole);
     right.server_started = Timestamp(90 * SECOND);
     assert!(!books_of(&right, 1, 0).is_whole, "a server that has just started");
     right.server_started = Timestamp(0);

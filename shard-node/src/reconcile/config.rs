@@ -22,7 +22,7 @@ impl ReconcileConfig {
     /// Reads the section; what is wrong is noted in `fields`.
     pub fn read(fields: &mut Fields) -> Self {
         ReconcileConfig {
-            interval: Duration::from_secs(fields.in_range("reconcile.interval_seconds", 15, 1..=300)),
+            interval: Duration::from_secs(fields.in_range("reconcile.interval_seconds", 30, 1..=300)),
             recent: Duration::from_secs(fields.in_range("reconcile.recent_seconds", 3_600, 60..=86_400)),
             transfers_max: fields.in_range("reconcile.transfers_max", 20_000, 1_000..=1_000_000),
             compare_at_start: fields.optional("reconcile.compare_at_start", true),

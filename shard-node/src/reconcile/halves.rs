@@ -41,6 +41,16 @@ impl Half {
         self.part == Part::Debit && ended.is_some_and(|ended| !ended.has_debit && !ended.has_credit)
     }
 
+    /// Whether all of it is there, and nothing of it can change any more.
+    pub fn has_ended(&self) -> bool {
+        let Halves { open, terminal, decision } = &self.halves;
+        match (self.part, decision) {
+            (Part::Debit, _) => open.is_none() && terminal.is_some(),
+            (Part::Credit, Some(decision)) => decision.is_credited == terminal.is_some(),
+            (Part::Credit, None) => false,
+        }
+    }
+
     /// The account whose owner has the other half, as far as this one tells.
     pub fn other_account(&self) -> Option<i64> {
         let ended = self.halves.terminal.as_ref().map(|ended| &ended.money);

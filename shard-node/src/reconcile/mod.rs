@@ -16,12 +16,14 @@ mod metrics;
 mod open;
 mod pass;
 mod peers;
+mod recent;
 mod serve;
 mod verdict;
 
 pub use config::ReconcileConfig;
 pub use metrics::ReconcileMetrics;
 pub use open::open;
+pub use recent::Recent;
 pub use serve::answer;
 
 use crate::node::Node;
@@ -29,7 +31,7 @@ use crate::serve::until;
 use crate::store::{DUTY_MAX, ReadError, reconcile};
 use pass::{Memory, Pass};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What is counted as a violation of.
 const PAIRING: &str = "pairing";
@@ -49,7 +51,6 @@ pub async fn run(node: Arc<Node>, config: ReconcileConfig, metrics: ReconcileMet
     node.gate.opened().await;
     let mut reconciler = Reconciler { node, config, metrics, leading: None, renewals: 0, memory: Memory::default() };
     while !reconciler.node.shutdown.is_triggered() {
-        let began = Instant::now();
         let turn = tokio::time::timeout(PASS_MAX, reconciler.turn()).await;
         let failed = match turn {
             Ok(Ok(())) => None,
@@ -60,10 +61,17 @@ pub async fn run(node: Arc<Node>, config: ReconcileConfig, metrics: ReconcileMet
             tracing::warn!(error, "a comparison with other shards broke off");
             reconciler.leave();
         }
-        let pause = reconciler.config.interval.saturating_sub(began.elapsed()).max(PAUSE_MIN);
-        until(&reconciler.node.shutdown, pause).await;
+        until(&reconciler.node.shutdown, until_next(reconciler.config.interval)).await;
     }
     reconciler.leave();
+}
+
+/// All shards begin together, so that each reads its rows once for itself and for all who ask. By a clock that is wrong
+/// it reads them more often.
+fn until_next(interval: Duration) -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = Duration::from_nanos((now.as_nanos() % interval.as_nanos()) as u64);
+    (interval - since).max(PAUSE_MIN)
 }
 
 struct Reconciler {

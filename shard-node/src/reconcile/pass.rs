@@ -3,15 +3,16 @@
 use super::ask::{self, Unasked};
 use super::clearing::{self, Difference, books};
 use super::config::ReconcileConfig;
-use super::halves::{self, Half};
+use super::halves::Half;
 use super::judge::{Part, drift};
 use super::known::{Known, Suspect};
 use super::metrics::ReconcileMetrics;
 use super::peers::Peers;
+use super::recent::{self, COVERED_MIN, Snapshot};
 use crate::node::Node;
 use crate::serve::until;
 use crate::store::ReadError;
-use crate::store::reconcile::{self, Reading, Wanted};
+use crate::store::reconcile::Wanted;
 use futures_util::future::join_all;
 use ledger::Timestamp;
 use placement::ShardId;
@@ -20,10 +21,11 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 use wire::pairing::{Halves, Settling};
 
-/// At least so much is read: what is compared of the clearing accounts lies in it, and some more.
-const COVERED_MIN: Duration = Duration::from_secs(60);
-/// A row may be visible so long after its time. Read again, so that none is missed.
-const OVERLAP: Duration = Duration::from_secs(30);
+/// A row may be visible so long after its time. Read again, so that none is missed; of one that is later still, the peer
+/// has the other half.
+const OVERLAP: Duration = Duration::from_secs(10);
+/// What is read to look at clearing accounts again.
+const CLEARING_ONLY: Wanted = Wanted { covered: COVERED_MIN, transfers: 0, further: COVERED_MIN };
 /// A difference of clearing accounts counts if it is the same so many times, in the first look and later ones.
 const LOOKS: u32 = 3;
 const TRANSFERS_TOLD_MAX: usize = 10_000;
@@ -72,12 +74,6 @@ struct Compared {
     difference: Option<Difference>,
 }
 
-/// This shard's rows, and when they were read.
-struct Own {
-    reading: Reading,
-    began: Instant,
-}
-
 impl Pass<'_> {
     /// Compares everything recent with every peer that can be reached, and looks again at what seems wrong.
     ///
@@ -86,9 +82,9 @@ impl Pass<'_> {
     pub async fn run(mut self) -> Result<(), ReadError> {
         let peers = Peers::known_to(self.node);
         let began = Instant::now();
-        let covered = self.covered(&peers);
-        let further = self.config.recent;
-        let own = self.read(Wanted { covered, transfers: self.config.transfers_max, further }).await?;
+        let (covered, renewals) = (self.covered(&peers), self.node.renewals());
+        let reading = async |wanted| Snapshot::read(self.client, wanted).await;
+        let own = self.node.recent.covering(covered, renewals, reading).await?;
         if !own.reading.is_whole {
             tracing::warn!("more is open or was decided since the last pass than is compared at once");
         }
@@ -101,7 +97,7 @@ impl Pass<'_> {
                 Some(difference) => drop(differences.insert(peer, difference)),
                 None => continue,
             }
-            self.memory.passed.insert(peer, began);
+            self.memory.passed.insert(peer, own.began);
             self.metrics.succeeded(peer, jiff::Timestamp::now());
         }
         self.look_again(suspects, differences, &peers).await?;
@@ -119,16 +115,11 @@ impl Pass<'_> {
         (since.unwrap_or_default() + OVERLAP).max(COVERED_MIN).min(self.config.recent)
     }
 
-    async fn read(&mut self, wanted: Wanted) -> Result<Own, ReadError> {
-        let began = Instant::now();
-        Ok(Own { reading: reconcile::read(self.client, wanted).await?, began })
-    }
-
-    async fn compare(&self, own: &Own, peers: &Peers) -> Vec<(ShardId, Compared)> {
-        let mut by_peer: BTreeMap<ShardId, Vec<Half>> = BTreeMap::new();
-        for half in halves::of(&own.reading) {
+    async fn compare(&self, own: &Snapshot, peers: &Peers) -> Vec<(ShardId, Compared)> {
+        let mut by_peer: BTreeMap<ShardId, Vec<&Half>> = BTreeMap::new();
+        for half in &own.halves {
             // An unknown owner is one that cannot be reached either.
-            if let Some(peer) = peer_of(&half, peers)
+            if let Some(peer) = peer_of(half, peers)
                 && !(peer == self.node.shard && half.moved_nothing())
             {
                 by_peer.entry(peer).or_default().push(half);
@@ -152,8 +143,8 @@ impl Pass<'_> {
     async fn compare_with(
         &self,
         peer: ShardId,
-        halves: Vec<Half>,
-        own: &Own,
+        halves: Vec<&Half>,
+        own: &Snapshot,
         peers: &Peers,
     ) -> Result<Compared, Unasked> {
         // First, while this shard's reading is young.
@@ -170,18 +161,19 @@ impl Pass<'_> {
     }
 
     /// `None`: nothing follows from the accounts now.
-    async fn clearing_with(&self, peer: ShardId, own: &Own, peers: &Peers) -> Result<Option<Difference>, Unasked> {
+    async fn clearing_with(&self, peer: ShardId, own: &Snapshot, peers: &Peers) -> Result<Option<Difference>, Unasked> {
         let number = i32::from(peer.get());
         let as_of = Timestamp(own.reading.now.0 - micros(clearing::AGE));
         let mine = books(&own.reading, as_of, number, |account| peers.of_account(account) == Some(peer));
+        let asked = Instant::now();
         let theirs = ask::clearing(self.node, peers, peer, own.began.elapsed()).await?;
         // How far apart the two moments are is not known better than this.
-        if own.began.elapsed() > clearing::SLACK || !mine.is_whole || !theirs.is_whole {
+        if asked.elapsed() > clearing::SLACK || !mine.is_whole || !theirs.is_whole {
             tracing::info!(%peer, ours = mine.is_whole, theirs = theirs.is_whole, "clearing cannot be compared now");
             return Ok(None);
         }
         let there = credited(self.node, self.client, peer, &mine.settling, peers).await?;
-        let here = credited(self.node, self.client, self.node.shard, &theirs.settling, peers).await?;
+        let here = credited_here(self.node, self.client, own, &theirs.settling, peers).await?;
         Ok(Some(clearing::difference(&mine, &theirs, &there, &here)))
     }
 
@@ -204,7 +196,7 @@ impl Pass<'_> {
             if look > 1 {
                 until(&self.node.shutdown, self.config.confirm_after).await;
             }
-            let own = self.read(Wanted { covered: COVERED_MIN, transfers: 0, further: COVERED_MIN }).await?;
+            let own = Snapshot::read(self.client, CLEARING_ONLY).await?;
             for (peer, before) in std::mem::take(&mut differences) {
                 match self.clearing_with(peer, &own, peers).await {
                     Ok(Some(now)) => {
@@ -280,8 +272,25 @@ pub(super) async fn credited(
 ) -> Result<HashMap<Uuid, Timestamp>, Unasked> {
     let ids: Vec<Uuid> = settling.iter().map(|transfer| transfer.id).collect();
     let found = ask::look_up(node, client, peers, shard, &ids).await?;
-    let credited = ids.iter().zip(&found).filter_map(|(id, halves)| Some((*id, credited_at(halves)?)));
-    Ok(credited.collect())
+    Ok(times_of_credit(&ids, &found))
+}
+
+/// When transfers were credited on this shard; the snapshot has most of them.
+async fn credited_here(
+    node: &Node,
+    client: &deadpool_postgres::Client,
+    own: &Snapshot,
+    settling: &[Settling],
+    peers: &Peers,
+) -> Result<HashMap<Uuid, Timestamp>, Unasked> {
+    let ids: Vec<Uuid> = settling.iter().map(|transfer| transfer.id).collect();
+    let here = async |unknown: &[Uuid]| ask::look_up(node, client, peers, node.shard, unknown).await;
+    let found = recent::look_up(Some(own), &ids, here).await?;
+    Ok(times_of_credit(&ids, &found))
+}
+
+fn times_of_credit(ids: &[Uuid], found: &[Halves]) -> HashMap<Uuid, Timestamp> {
+    ids.iter().zip(found).filter_map(|(id, halves)| Some((*id, credited_at(halves)?))).collect()
 }
 
 /// The shard that has the other half; `None` if it is unknown, or if there can be no other half.

@@ -5,13 +5,14 @@ use super::halves::{self, Half};
 use super::judge::Part;
 use super::pass::peer_of;
 use super::peers::Peers;
+use super::recent::{self, COVERED_MIN, Snapshot};
 use crate::node::{Node, TOO_MANY_READS};
-use crate::store::reconcile::{self, Reading, Wanted};
+use crate::store::reconcile::{self, Wanted};
 use crate::store::{DUTY_MAX, ReadError, Unreadable};
 use ledger::Timestamp;
 use placement::ShardId;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 use wire::answer::Answer;
 use wire::link::Replier;
@@ -56,26 +57,34 @@ async fn pairing(node: &Node, ids: &[Uuid]) -> Result<Answer, ReadError> {
     if ids.len() > PAGE_MAX {
         return Ok(Answer::Invalid(format!("more than {PAGE_MAX} transfers at once")));
     }
-    let looking = node.reconcile_pool.lend(DUTY_MAX, async |client| reconcile::look_up(client, ids).await);
+    let known = node.recent.told_from(node.renewals());
+    let looking = recent::look_up(known.as_deref(), ids, async |unknown| {
+        node.reconcile_pool.lend(DUTY_MAX, async |client| reconcile::look_up(client, unknown).await).await
+    });
     Ok(Answer::Pairing(looking.await?))
 }
 
 async fn clearing_with(node: &Node, peer: ShardId, age_ms: u32) -> Result<Answer, ReadError> {
-    let age = Duration::from_millis(age_ms.into());
+    let (asked, age) = (Instant::now(), Duration::from_millis(age_ms.into()));
     if age > clearing::SLACK {
         return Ok(Answer::Invalid(format!("an account read {age_ms} ms ago is too old to compare")));
     }
-    let covered = clearing::AGE + clearing::SLACK + age;
-    let reading = read(node, Wanted { covered, transfers: 0, further: covered }).await?;
+    let snapshot = node.recent.covering(COVERED_MIN, node.renewals(), async |wanted| {
+        node.reconcile_pool.lend(DUTY_MAX, async |client| Snapshot::read(client, wanted).await).await
+    });
+    let snapshot = snapshot.await?;
+    // The reading may be older than the question, or younger.
+    let (since, before) =
+        (asked.saturating_duration_since(snapshot.began), snapshot.began.saturating_duration_since(asked));
+    let as_of = snapshot.reading.now.0 + micros(since)? - micros(before + clearing::AGE + age)?;
     let peers = Peers::known_to(node);
-    let before = i64::try_from((clearing::AGE + age).as_micros()).map_err(Unreadable::because)?;
-    let as_of = Timestamp(reading.now.0 - before);
     let has_peer = |account| peers.of_account(account) == Some(peer);
-    Ok(Answer::Clearing(clearing::books(&reading, as_of, i32::from(peer.get()), has_peer)))
+    Ok(Answer::Clearing(clearing::books(&snapshot.reading, Timestamp(as_of), i32::from(peer.get()), has_peer)))
 }
 
 async fn recent_with(node: &Node, peer: ShardId) -> Result<Answer, ReadError> {
-    let reading = read(node, Wanted { covered: NEWEST, transfers: NEWEST_MAX, further: FURTHER }).await?;
+    let wanted = Wanted { covered: NEWEST, transfers: NEWEST_MAX, further: FURTHER };
+    let reading = node.reconcile_pool.lend(DUTY_MAX, async |client| reconcile::read(client, wanted).await).await?;
     let peers = Peers::known_to(node);
     let has_peer = |account| peers.of_account(account) == Some(peer);
     let clearing = clearing::books_of_now(&reading, i32::from(peer.get()), has_peer);
@@ -86,8 +95,8 @@ async fn recent_with(node: &Node, peer: ShardId) -> Result<Answer, ReadError> {
     Ok(Answer::Recent(RecentBooks { clearing, decided }))
 }
 
-async fn read(node: &Node, wanted: Wanted) -> Result<Reading, ReadError> {
-    node.reconcile_pool.lend(DUTY_MAX, async |client| reconcile::read(client, wanted).await).await
+fn micros(duration: Duration) -> Result<i64, Unreadable> {
+    i64::try_from(duration.as_micros()).map_err(Unreadable::because)
 }
 
 /// When it was decided, if it was, and not before another shard was asked.

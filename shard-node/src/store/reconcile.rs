@@ -116,6 +116,8 @@ pub struct Reading {
     pub now: Timestamp,
     /// Since when its server runs.
     pub server_started: Timestamp,
+    /// The beginning of the time covered.
+    pub covered_since: Timestamp,
     /// What was decided in the time covered, and further back.
     pub sides: Vec<Side>,
     /// The same, of decisions.
@@ -141,8 +143,8 @@ pub async fn read(client: &mut deadpool_postgres::Client, wanted: Wanted) -> Res
     let statement = snapshot.prepare_cached(NOW).await?;
     let row = snapshot.query_one(&statement, &[]).await?;
     let (now, server_started) = (to_micros(row.get(0)), to_micros(row.get(1)));
-    let mut reading = Reading { now, server_started, is_whole: true, ..Reading::default() };
     let edge = earlier(now, wanted.covered);
+    let mut reading = Reading { now, server_started, covered_since: edge, is_whole: true, ..Reading::default() };
     let recent = Recent::of(&snapshot, now).await?;
     reading.is_whole &= recent.stretch(&mut reading, edge, Timestamp(i64::MAX), COVERED_MAX).await?;
     recent.further_back(&mut reading, edge, wanted).await?;

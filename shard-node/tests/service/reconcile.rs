@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 
-/// What is promised, with the usual interval of 15 s; here it is 1 s.
+/// What is promised, with the usual interval of 30 s; here it is 1 s.
 const PROMISED: Duration = Duration::from_secs(60);
 /// A server must have run for 35 s before its clearing accounts are compared.
 const UNTIL_COMPARED: Duration = Duration::from_secs(90);
