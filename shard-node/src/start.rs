@@ -8,7 +8,7 @@ use crate::metrics::NodeMetrics;
 use crate::node::Node;
 use crate::reconcile::{self, ReconcileMetrics};
 use crate::serve::LinkService;
-use crate::store::{self, Standing, partitions};
+use crate::store::{self, Standing, durability, partitions};
 use crate::{reads, saga, upkeep};
 use runtime::admin::{Admin, Check};
 use runtime::metrics::Metrics;
@@ -147,6 +147,9 @@ async fn closes(client: &tokio_postgres::Client) -> bool {
 
 async fn establish(client: &mut tokio_postgres::Client, config: &Config) -> Result<Standing, BoxError> {
     migrations::run(client).await?;
+    for setting in durability::off(client).await? {
+        tracing::warn!(setting, "off in PostgreSQL: what is committed may be lost, or damaged without being noticed");
+    }
     store::found(client, config.shard, config.topology.as_ref()).await?;
     let now = store::to_micros(jiff::Timestamp::now());
     partitions::ensure(client, now.unix_ms(), partitions::USUAL_MONTHS).await?;

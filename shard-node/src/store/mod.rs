@@ -5,6 +5,7 @@ mod batch_session;
 mod chain;
 mod codes;
 mod connect;
+pub mod durability;
 pub mod entries;
 pub mod events;
 pub mod expiry;

@@ -54,6 +54,33 @@ fn each_point_of_the_table_stands_in_the_code_and_no_other_does() {
     }
 }
 
+/// The lines and points of ARCHITECTURE.md's table of crashes, without the line that has no point.
+fn documented() -> BTreeSet<(String, String)> {
+    let text = include_str!("../../../ARCHITECTURE.md");
+    let (_, table) = text.split_once("| crash after |").expect("the table is there");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let cells = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
+    let with_points = cells.filter(|cells| !cells[4].starts_with("no point"));
+    let of_row = with_points.flat_map(|cells| {
+        let points = cells[4].split(", ").map(|point| format!("crash::{}", point.trim_matches('`')));
+        points.map(|point| (cells[1].to_owned(), point)).collect::<Vec<_>>()
+    });
+    of_row.collect()
+}
+
+#[test]
+fn each_line_of_the_documented_table_has_its_points() {
+    let registry = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/faults/registry.rs");
+    let text = fs::read_to_string(registry).expect("the table is there");
+    let at_lines = text.split("    at_line(").skip(1).map(|point| {
+        let mut quoted = point.split('"').skip(1).step_by(2);
+        let (name, line) = (quoted.next().expect("a name"), quoted.next().expect("a line"));
+        (line.to_owned(), name.to_owned())
+    });
+    let registered: BTreeSet<_> = at_lines.collect();
+    assert_eq!(documented(), registered);
+}
+
 /// Not when the tests are built with the feature: then the program is not the one that is released.
 #[cfg(not(feature = "faults"))]
 #[test]

@@ -26,7 +26,12 @@ async fn migrated() -> anyhow::Result<Database> {
 }
 
 async fn empty() -> anyhow::Result<Database> {
+    server(|_| ()).await
+}
+
+async fn server(change: impl FnOnce(&mut ClusterSpec)) -> anyhow::Result<Database> {
     let mut spec = ClusterSpec::scratch();
+    change(&mut spec);
     spec.regions = vec!["sg".to_owned()];
     spec.shards_per_region = 1;
     spec.parts = Parts::ServersOnly;
@@ -54,6 +59,17 @@ async fn every_statement_is_valid_and_finds_its_rows_by_index() -> anyhow::Resul
     let no_index = "SELECT count(*) FROM transfers WHERE amount = $1";
     let found = complaints(&plan(&database.client, no_index).await?);
     assert!(!found.is_empty(), "a statement without an index must be noticed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn server_that_may_lose_or_damage_what_it_committed_is_found_out() -> anyhow::Result<()> {
+    let right = empty().await?;
+    let off = store::durability::off(&right.client).await?;
+    assert!(off.is_empty(), "the project's own servers: {off:?}");
+    let settings = ["full_page_writes", "fsync"].map(|setting| (setting.to_owned(), "off".to_owned()));
+    let wrong = server(|spec| spec.postgres_settings.extend(settings)).await?;
+    assert_eq!(store::durability::off(&wrong.client).await?, ["fsync", "full_page_writes"]);
     Ok(())
 }
 

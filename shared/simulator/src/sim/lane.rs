@@ -1,6 +1,8 @@
 //! A lane's life, as in `shard-node/src/lane/run.rs`: take what has queued up, decide it, commit it, answer it; and if
-//! nobody knows whether it is committed, connect again and run it again. Left out: the bound of the queue by time, and that
-//! what ends a saga goes first. Both only choose what is refused and when; any order of arrival is drawn here.
+//! nobody knows whether it is committed, connect again and run it again. Left out: the bound of the queue by time, that what
+//! ends a saga goes first, and the shares of a batch; they only choose what is refused and when, and any order of arrival is
+//! drawn here. Also the gate before the first command and the barrier commit of a new connection: they are about another
+//! server, or an older one, behind the same address, and here a store is always itself. Both are hurt by `loadtest faults`.
 
 use super::event::Event;
 use super::message::Answer;
