@@ -13,6 +13,7 @@ use runtime::shutdown::Shutdown;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wire::answer::{Answer, ShardMap};
 use wire::directory::Directory;
@@ -47,6 +48,7 @@ pub struct Node {
     /// Whether the reader of accounts has its connection.
     pub reader_is_up: AtomicBool,
     renewals: AtomicU64,
+    renewed_at: Mutex<Option<Instant>>,
     /// Bounds the reads at work at once.
     pub reads: Arc<Semaphore>,
     /// What went wrong last with messages, until it is noted in the outbox.
@@ -95,6 +97,7 @@ impl Node {
             deliveries: Mutex::default(),
             reader_is_up: AtomicBool::new(false),
             renewals: AtomicU64::new(0),
+            renewed_at: Mutex::default(),
             reads: Arc::new(Semaphore::new(READS_MAX)),
             failures: Mutex::default(),
             saga: config.saga.clone(),
@@ -124,12 +127,19 @@ impl Node {
     /// than the lanes' do, or than they did before, and what that one has to say may be old.
     pub fn renew_connections(&self) {
         self.renewals.fetch_add(1, Ordering::Relaxed);
+        *self.renewed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         [&self.pool, &self.outbox_pool, &self.reconcile_pool].iter().for_each(|pool| pool.renew());
     }
 
     /// How often that was done: a connection made at another number is not to be believed any more.
     pub fn renewals(&self) -> u64 {
         self.renewals.load(Ordering::Relaxed)
+    }
+
+    /// Whether that was done within this time: the server may be another one, with another clock.
+    pub fn renewed_within(&self, time: Duration) -> bool {
+        let renewed_at = *self.renewed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        renewed_at.is_some_and(|renewed_at| renewed_at.elapsed() <= time)
     }
 
     /// The answer to whoever asks for a slot that is not owned here.

@@ -17,6 +17,8 @@ use wire::pairing::{ClearingBooks, Settling};
 pub const AGE: Duration = Duration::from_secs(30);
 /// How far apart the moments of the two shards may be.
 pub const SLACK: Duration = Duration::from_secs(5);
+/// Times say nothing about a server that is another one since then.
+pub const SAME_SERVER: Duration = Duration::from_secs(AGE.as_secs() + SLACK.as_secs());
 /// Transfers that may be settling; more than one answer holds means that nothing can be compared now.
 const SETTLING_MAX: usize = 20_000;
 

@@ -6,7 +6,7 @@ use super::metrics::ReconcileMetrics;
 use ledger::CurrencyRules;
 use placement::ShardId;
 use prometheus::IntCounterVec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// Transfers in drift that are named and looked at again; more are only counted.
@@ -27,15 +27,22 @@ pub struct Suspect {
 #[derive(Debug, Default)]
 pub struct Known {
     transfers: BTreeMap<Suspect, String>,
+    /// Looked wrong, and not looked at again yet.
+    suspected: BTreeSet<Suspect>,
     clearing: BTreeMap<(ShardId, String), i128>,
     /// Found in this pass, when there was no more room.
     unnamed: BTreeMap<ShardId, usize>,
 }
 
 impl Known {
-    /// The transfers, to be looked at again.
-    pub fn suspects(&self) -> impl Iterator<Item = Suspect> {
-        self.transfers.keys().copied()
+    /// Transfers look wrong. They are not forgotten until they were looked at again, whatever becomes of this pass.
+    pub fn suspect(&mut self, suspects: impl IntoIterator<Item = Suspect>) {
+        self.suspected.extend(suspects);
+    }
+
+    /// The transfers to be looked at again: those in drift, and those that look so.
+    pub fn suspects(&self) -> BTreeSet<Suspect> {
+        self.transfers.keys().chain(&self.suspected).copied().collect()
     }
 
     /// What does not explain the clearing account with the peer, by the last report.
@@ -47,6 +54,7 @@ impl Known {
     /// A transfer was looked at again. Reports what is new, and what is over.
     pub fn judged(&mut self, suspect: Suspect, wrong: Option<String>, violations: &IntCounterVec) {
         let Suspect { id, peer, part } = suspect;
+        self.suspected.remove(&suspect);
         let Some(wrong) = wrong else {
             if self.transfers.remove(&suspect).is_some() {
                 tracing::info!(transfer_id = %id, %peer, "the halves of a transfer go together again");
@@ -132,11 +140,23 @@ mod tests {
             known.judged(suspect(1), wrong(), &violations);
         }
         known.judged(suspect(1), Some("wrong in another way".to_owned()), &violations);
-        assert_eq!((counted(&violations, "pairing"), known.suspects().count()), (1, 1));
+        assert_eq!((counted(&violations, "pairing"), known.suspects().len()), (1, 1));
         known.judged(suspect(1), None, &violations);
-        assert_eq!(known.suspects().count(), 0);
+        assert_eq!(known.suspects().len(), 0);
         known.judged(suspect(1), wrong(), &violations);
         assert_eq!(counted(&violations, "pairing"), 2);
+    }
+
+    #[test]
+    fn suspicion_stays_until_it_was_looked_at_again() {
+        let (mut known, violations) = (Known::default(), counter());
+        known.suspect([suspect(1), suspect(2)]);
+        known.suspect([suspect(2)]);
+        assert_eq!((known.suspects().len(), counted(&violations, "pairing")), (2, 0));
+        known.judged(suspect(1), None, &violations);
+        assert_eq!(known.suspects(), BTreeSet::from([suspect(2)]), "as long as nobody could look");
+        known.judged(suspect(2), wrong(), &violations);
+        assert_eq!((known.suspects().len(), known.suspected.len(), counted(&violations, "pairing")), (1, 0, 1));
     }
 
     #[test]
@@ -145,7 +165,7 @@ mod tests {
         for number in 0..KNOWN_MAX + 5 {
             known.judged(suspect(number as u128), wrong(), &violations);
         }
-        assert_eq!((known.suspects().count(), known.unnamed.values().sum::<usize>()), (KNOWN_MAX, 5));
+        assert_eq!((known.suspects().len(), known.unnamed.values().sum::<usize>()), (KNOWN_MAX, 5));
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::serve::until;
 use crate::store::{DUTY_MAX, ReadError, reconcile};
 use pass::{Memory, Pass};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What is counted as a violation of.
 const PAIRING: &str = "pairing";
@@ -40,6 +40,8 @@ const INVARIANTS: [&str; 2] = [PAIRING, CLEARING];
 /// A pass that takes longer than this hangs.
 const PASS_MAX: Duration = Duration::from_secs(45);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// A pass in which a peer did not answer is made again after this long.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Compares at every interval, until the node stops. One replica of the shard does it; the others wait to take over.
 pub async fn run(node: Arc<Node>, config: ReconcileConfig, metrics: ReconcileMetrics) {
@@ -50,10 +52,13 @@ pub async fn run(node: Arc<Node>, config: ReconcileConfig, metrics: ReconcileMet
     // Until then the comparison before the first command needs its connection.
     node.gate.opened().await;
     let mut reconciler = Reconciler { node, config, metrics, leading: None, renewals: 0, memory: Memory::default() };
+    let mut retries = false;
     while !reconciler.node.shutdown.is_triggered() {
+        let next = Instant::now() + until_next(reconciler.config.interval);
         let turn = tokio::time::timeout(PASS_MAX, reconciler.turn()).await;
+        let all_answered = matches!(turn, Ok(Ok(true)));
         let failed = match turn {
-            Ok(Ok(())) => None,
+            Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some("it hangs".to_owned()),
         };
@@ -61,7 +66,10 @@ pub async fn run(node: Arc<Node>, config: ReconcileConfig, metrics: ReconcileMet
             tracing::warn!(error, "a comparison with other shards broke off");
             reconciler.leave();
         }
-        until(&reconciler.node.shutdown, until_next(reconciler.config.interval)).await;
+        // Once more soon, but only once: who cannot answer is not to be asked all the time.
+        retries = !all_answered && !retries;
+        let pause = next.saturating_duration_since(Instant::now()).max(PAUSE_MIN);
+        until(&reconciler.node.shutdown, if retries { pause.min(RETRY_AFTER) } else { pause }).await;
     }
     reconciler.leave();
 }
@@ -71,7 +79,7 @@ pub async fn run(node: Arc<Node>, config: ReconcileConfig, metrics: ReconcileMet
 fn until_next(interval: Duration) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let since = Duration::from_nanos((now.as_nanos() % interval.as_nanos()) as u64);
-    (interval - since).max(PAUSE_MIN)
+    interval - since
 }
 
 struct Reconciler {
@@ -86,7 +94,8 @@ struct Reconciler {
 }
 
 impl Reconciler {
-    async fn turn(&mut self) -> Result<(), ReadError> {
+    /// Whether everybody answered who was asked.
+    async fn turn(&mut self) -> Result<bool, ReadError> {
         if self.renewals != self.node.renewals() {
             self.renewals = self.node.renewals();
             self.leave();
@@ -98,11 +107,11 @@ impl Reconciler {
         let Some(client) = &mut self.leading else {
             self.memory = Memory::default();
             self.metrics.stand_by();
-            return Ok(());
+            return Ok(true);
         };
         let (node, config, metrics, memory) = (&*self.node, &self.config, &self.metrics, &mut self.memory);
         memory.begin_with(&node.peers(), metrics);
-        Pass { node, config, metrics, client, memory }.run().await
+        Pass { node, config, metrics, client, renewals: self.renewals, memory }.run().await
     }
 
     /// The lead ends with the connection, which must not go back to the pool with it.

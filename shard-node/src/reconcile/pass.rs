@@ -8,7 +8,7 @@ use super::judge::{Part, drift};
 use super::known::{Known, Suspect};
 use super::metrics::ReconcileMetrics;
 use super::peers::Peers;
-use super::recent::{self, COVERED_MIN, Snapshot};
+use super::recent::{self, CLEARING_ONLY, COVERED_MIN, Snapshot};
 use crate::node::Node;
 use crate::serve::until;
 use crate::store::ReadError;
@@ -17,6 +17,7 @@ use futures_util::future::join_all;
 use ledger::Timestamp;
 use placement::ShardId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 use wire::pairing::{Halves, Settling};
@@ -24,8 +25,8 @@ use wire::pairing::{Halves, Settling};
 /// A row may be visible so long after its time. Read again, so that none is missed; of one that is later still, the peer
 /// has the other half.
 const OVERLAP: Duration = Duration::from_secs(10);
-/// What is read to look at clearing accounts again.
-const CLEARING_ONLY: Wanted = Wanted { covered: COVERED_MIN, transfers: 0, further: COVERED_MIN };
+/// Whoever compared before may have left so much out.
+const COVERED_FIRST: Duration = Duration::from_secs(90);
 /// A difference of clearing accounts counts if it is the same so many times, in the first look and later ones.
 const LOOKS: u32 = 3;
 const TRANSFERS_TOLD_MAX: usize = 10_000;
@@ -35,7 +36,7 @@ const TRANSFERS_TOLD_MAX: usize = 10_000;
 pub struct Memory {
     /// What is wrong.
     pub known: Known,
-    /// When the last pass that reached a peer began.
+    /// When the last reading began whose transfers were compared with a peer's.
     passed: HashMap<ShardId, Instant>,
     /// Whose last comparison is shown.
     shown: BTreeSet<ShardId>,
@@ -63,6 +64,8 @@ pub struct Pass<'a> {
     pub metrics: &'a ReconcileMetrics,
     /// The connection that has the lead.
     pub client: &'a mut deadpool_postgres::Client,
+    /// What was counted when that was made.
+    pub renewals: u64,
     /// What the passes before left.
     pub memory: &'a mut Memory,
 }
@@ -70,52 +73,78 @@ pub struct Pass<'a> {
 /// What one peer's answers came to.
 struct Compared {
     suspects: Vec<Suspect>,
-    /// `None`: nothing follows from the accounts now.
-    difference: Option<Difference>,
+    accounts: Accounts,
+}
+
+/// What the clearing accounts came to.
+enum Accounts {
+    Compared(Difference),
+    /// Nothing follows from them for now.
+    NotNow,
+    /// The peer did not tell.
+    NotTold,
 }
 
 impl Pass<'_> {
-    /// Compares everything recent with every peer that can be reached, and looks again at what seems wrong.
+    /// Compares everything recent with every peer that can be reached, and looks again at what seems wrong. Whether all of
+    /// them answered.
     ///
     /// # Errors
     /// This shard's own database cannot be read.
-    pub async fn run(mut self) -> Result<(), ReadError> {
+    pub async fn run(mut self) -> Result<bool, ReadError> {
         let peers = Peers::known_to(self.node);
         let began = Instant::now();
-        let (covered, renewals) = (self.covered(&peers), self.node.renewals());
-        let reading = async |wanted| Snapshot::read(self.client, wanted).await;
-        let own = self.node.recent.covering(covered, renewals, reading).await?;
-        if !own.reading.is_whole {
-            tracing::warn!("more is open or was decided since the last pass than is compared at once");
-        }
-        let compared = self.compare(&own, &peers).await;
+        let own = self.read(self.covered(&peers)).await?;
+        let (compared, mut all_answered) = self.compare(&own, &peers).await;
         self.metrics.pass_seconds.observe(began.elapsed().as_secs_f64());
-        let (mut suspects, mut differences) = (Vec::from_iter(self.memory.known.suspects()), BTreeMap::new());
+        let mut differences = BTreeMap::new();
         for (peer, compared) in compared {
-            suspects.extend(compared.suspects);
-            match compared.difference {
-                Some(difference) => drop(differences.insert(peer, difference)),
-                None => continue,
-            }
+            self.memory.known.suspect(compared.suspects);
             self.memory.passed.insert(peer, own.began);
-            self.metrics.succeeded(peer, jiff::Timestamp::now());
+            match compared.accounts {
+                Accounts::Compared(difference) => {
+                    differences.insert(peer, difference);
+                    self.metrics.succeeded(peer, jiff::Timestamp::now());
+                }
+                Accounts::NotNow => {}
+                Accounts::NotTold => all_answered = false,
+            }
         }
-        self.look_again(suspects, differences, &peers).await?;
+        self.look_again(differences, &peers).await?;
         self.memory.known.show(&peers.others(), &self.node.standing.load().currencies, self.metrics);
-        Ok(())
+        Ok(all_answered)
     }
 
     /// As far back as the last pass that reached every peer that can be reached now.
     fn covered(&self, peers: &Peers) -> Duration {
-        let reached = peers
-            .others()
-            .into_iter()
-            .filter(|peer| peers.place(*peer).is_some_and(|(region, slot)| self.node.directory.reaches(region, slot)));
-        let since = reached.filter_map(|peer| self.memory.passed.get(&peer)).map(Instant::elapsed).max();
+        let reached = peers.others().into_iter().filter(|peer| self.reaches(peers, *peer));
+        let since = reached.map(|peer| self.memory.passed.get(&peer).map_or(COVERED_FIRST, Instant::elapsed)).max();
         (since.unwrap_or_default() + OVERLAP).max(COVERED_MIN).min(self.config.recent)
     }
 
-    async fn compare(&self, own: &Snapshot, peers: &Peers) -> Vec<(ShardId, Compared)> {
+    fn reaches(&self, peers: &Peers, peer: ShardId) -> bool {
+        peers.place(peer).is_some_and(|(region, slot)| self.node.directory.reaches(region, slot))
+    }
+
+    /// Reads so far back; if that is too much at once, as little as will do: to compare nothing would not make it less.
+    async fn read(&mut self, covered: Duration) -> Result<Arc<Snapshot>, ReadError> {
+        let own = self.read_at_once(covered).await?;
+        if own.reading.is_whole {
+            return Ok(own);
+        }
+        let left_out = covered.saturating_sub(COVERED_MIN).as_secs();
+        tracing::warn!(left_out, "more is open, or was decided since the last pass, than is compared at once");
+        if covered > COVERED_MIN { self.read_at_once(COVERED_MIN).await } else { Ok(own) }
+    }
+
+    async fn read_at_once(&mut self, covered: Duration) -> Result<Arc<Snapshot>, ReadError> {
+        let wanted = Wanted { covered, transfers: self.config.transfers_max, further: self.config.recent };
+        let (node, renewals) = (self.node, self.renewals);
+        node.recent.get(wanted, || renewals, async |wanted| Snapshot::read(self.client, wanted).await).await
+    }
+
+    /// And whether every peer that can be reached answered.
+    async fn compare(&self, own: &Snapshot, peers: &Peers) -> (Vec<(ShardId, Compared)>, bool) {
         let mut by_peer: BTreeMap<ShardId, Vec<&Half>> = BTreeMap::new();
         for half in &own.halves {
             // An unknown owner is one that cannot be reached either.
@@ -130,14 +159,16 @@ impl Pass<'_> {
         }
         let compared = by_peer.into_iter().map(|(peer, halves)| async move {
             match self.compare_with(peer, halves, own, peers).await {
-                Ok(compared) => Some((peer, compared)),
+                Ok(compared) => Ok((peer, compared)),
                 Err(error) => {
                     tracing::info!(%peer, error = &error as &dyn std::error::Error, "a peer was not compared with");
-                    None
+                    Err(matches!(error, Unasked::Unreachable))
                 }
             }
         });
-        join_all(compared).await.into_iter().flatten().collect()
+        let compared = join_all(compared).await;
+        let all_answered = compared.iter().all(|compared| !matches!(compared, Err(false)));
+        (compared.into_iter().flatten().collect(), all_answered)
     }
 
     async fn compare_with(
@@ -148,8 +179,8 @@ impl Pass<'_> {
         peers: &Peers,
     ) -> Result<Compared, Unasked> {
         // First, while this shard's reading is young.
-        let difference = match peer == self.node.shard {
-            true => None,
+        let accounts = match peer == self.node.shard {
+            true => Accounts::NotNow,
             false => self.clearing_with(peer, own, peers).await?,
         };
         let ids: Vec<Uuid> = halves.iter().map(|half| half.id).collect();
@@ -157,34 +188,43 @@ impl Pass<'_> {
         self.metrics.compared(peer, ids.len());
         let wrong = halves.iter().zip(&others).filter(|(half, other)| judged(half.part, &half.halves, other).is_some());
         let suspects = wrong.map(|(half, _)| Suspect { id: half.id, peer, part: half.part });
-        Ok(Compared { suspects: suspects.take(TRANSFERS_TOLD_MAX).collect(), difference })
+        Ok(Compared { suspects: suspects.take(TRANSFERS_TOLD_MAX).collect(), accounts })
     }
 
-    /// `None`: nothing follows from the accounts now.
-    async fn clearing_with(&self, peer: ShardId, own: &Snapshot, peers: &Peers) -> Result<Option<Difference>, Unasked> {
+    /// A peer that does not tell of its accounts may still tell of transfers.
+    async fn clearing_with(&self, peer: ShardId, own: &Snapshot, peers: &Peers) -> Result<Accounts, Unasked> {
         let number = i32::from(peer.get());
         let as_of = Timestamp(own.reading.now.0 - micros(clearing::AGE));
-        let mine = books(&own.reading, as_of, number, |account| peers.of_account(account) == Some(peer));
+        let mut mine = books(&own.reading, as_of, number, |account| peers.of_account(account) == Some(peer));
+        mine.is_whole &= !self.node.renewed_within(clearing::SAME_SERVER);
         let asked = Instant::now();
-        let theirs = ask::clearing(self.node, peers, peer, own.began.elapsed()).await?;
+        let theirs = match ask::clearing(self.node, peers, peer, own.began.elapsed()).await {
+            Ok(theirs) => theirs,
+            Err(Unasked::Unreachable) => return Err(Unasked::Unreachable),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::info!(%peer, error, "a peer's clearing account was not compared");
+                return Ok(Accounts::NotTold);
+            }
+        };
         // How far apart the two moments are is not known better than this.
         if asked.elapsed() > clearing::SLACK || !mine.is_whole || !theirs.is_whole {
             tracing::info!(%peer, ours = mine.is_whole, theirs = theirs.is_whole, "clearing cannot be compared now");
-            return Ok(None);
+            return Ok(Accounts::NotNow);
         }
         let there = credited(self.node, self.client, peer, &mine.settling, peers).await?;
         let here = credited_here(self.node, self.client, own, &theirs.settling, peers).await?;
-        Ok(Some(clearing::difference(&mine, &theirs, &there, &here)))
+        Ok(Accounts::Compared(clearing::difference(&mine, &theirs, &there, &here)))
     }
 
     /// A transfer that looks wrong twice is wrong, and a difference that is the same each time.
     async fn look_again(
         &mut self,
-        suspects: Vec<Suspect>,
         mut differences: BTreeMap<ShardId, Difference>,
         peers: &Peers,
     ) -> Result<(), ReadError> {
         self.settle_certain(&mut differences);
+        let suspects = self.memory.known.suspects();
         if !suspects.is_empty() || !differences.is_empty() {
             until(&self.node.shutdown, self.config.confirm_after).await;
         }
@@ -199,7 +239,7 @@ impl Pass<'_> {
             let own = Snapshot::read(self.client, CLEARING_ONLY).await?;
             for (peer, before) in std::mem::take(&mut differences) {
                 match self.clearing_with(peer, &own, peers).await {
-                    Ok(Some(now)) => {
+                    Ok(Accounts::Compared(now)) => {
                         let is_nothing = now.is_empty();
                         let same = now.into_iter().filter(|(currency, amount)| before.get(currency) == Some(amount));
                         let same: Difference = same.collect();
@@ -208,7 +248,7 @@ impl Pass<'_> {
                             differences.insert(peer, same);
                         }
                     }
-                    Ok(None) => {}
+                    Ok(Accounts::NotNow | Accounts::NotTold) => {}
                     Err(error) => {
                         tracing::info!(%peer, error = &error as &dyn std::error::Error, "a peer was not asked again");
                     }
@@ -233,9 +273,7 @@ impl Pass<'_> {
         });
     }
 
-    async fn judge_again(&mut self, mut suspects: Vec<Suspect>, peers: &Peers) {
-        suspects.sort_unstable();
-        suspects.dedup();
+    async fn judge_again(&mut self, suspects: BTreeSet<Suspect>, peers: &Peers) {
         let mut by_peer: BTreeMap<ShardId, Vec<Suspect>> = BTreeMap::new();
         for suspect in suspects {
             by_peer.entry(suspect.peer).or_default().push(suspect);

@@ -14,8 +14,10 @@ use uuid::Uuid;
 use wire::pairing::Halves;
 
 /// At least so much is read: what is compared of the clearing accounts lies in it, however old the question is.
-pub const COVERED_MIN: Duration = Duration::from_secs(45);
-/// A reading that is no older needs not be made again.
+pub const COVERED_MIN: Duration = Duration::from_secs(50);
+/// What is read to compare clearing accounts alone.
+pub const CLEARING_ONLY: Wanted = Wanted { covered: COVERED_MIN, transfers: 0, further: COVERED_MIN };
+/// A reading that was made within this time needs not be made again.
 const YOUNG: Duration = Duration::from_secs(3);
 /// What has ended stays as it is, and may be told for a little longer.
 const TOLD_FOR: Duration = Duration::from_secs(10);
@@ -29,6 +31,7 @@ pub struct Snapshot {
     pub halves: Vec<Half>,
     /// No later than its moment.
     pub began: Instant,
+    ended: Instant,
     wanted: Wanted,
     /// Which of the halves; `None` if this shard has both.
     by_id: HashMap<Uuid, Option<usize>>,
@@ -50,7 +53,7 @@ impl Snapshot {
         for (place, half) in halves.iter().enumerate() {
             by_id.entry(half.id).and_modify(|both| *both = None).or_insert(Some(place));
         }
-        Snapshot { reading, halves, began, wanted, by_id }
+        Snapshot { reading, halves, began, ended: Instant::now(), wanted, by_id }
     }
 
     /// What is known for good of a transfer: here it has ended, or was decided about.
@@ -59,12 +62,12 @@ impl Snapshot {
         half.has_ended().then_some(&half.halves)
     }
 
-    /// Whether it has all that is wanted, and is young enough.
+    /// Whether it has all that is wanted. One that is not whole has no more than is there of the same again.
     fn will_do(&self, wanted: Wanted) -> bool {
-        self.began.elapsed() <= YOUNG
-            && self.wanted.covered >= wanted.covered
+        let has_more = self.wanted.covered >= wanted.covered
             && self.wanted.transfers >= wanted.transfers
-            && self.wanted.further >= wanted.further
+            && self.wanted.further >= wanted.further;
+        self.wanted == wanted || has_more && self.reading.is_whole
     }
 }
 
@@ -74,8 +77,7 @@ pub struct Recent {
     newest: ArcSwapOption<Newest>,
     /// Held while one reads; the others wait for what it has read.
     reads: Mutex<()>,
-    transfers: i64,
-    further: Duration,
+    young: Duration,
 }
 
 #[derive(Debug)]
@@ -87,24 +89,26 @@ struct Newest {
 impl Recent {
     /// Nothing is read yet.
     pub fn new(config: &ReconcileConfig) -> Recent {
-        let (transfers, further) = (config.transfers_max, config.recent);
-        Recent { newest: ArcSwapOption::empty(), reads: Mutex::new(()), transfers, further }
+        // So that whoever looks again finds another one.
+        let young = YOUNG.min(config.confirm_after);
+        Recent { newest: ArcSwapOption::empty(), reads: Mutex::new(()), young }
     }
 
-    /// One that covers so much, read now if there is none that is young. `renewals`: what was read before connections were
-    /// renewed is not to be believed.
+    /// One that has what is wanted, read now if there is none that is young. `renewals` tells how often connections were
+    /// renewed, when it is this one's turn: what was read before the last time is not to be believed.
     ///
     /// # Errors
     /// What reading it comes to.
-    pub async fn covering(
+    pub async fn get(
         &self,
-        covered: Duration,
-        renewals: u64,
+        wanted: Wanted,
+        renewals: impl FnOnce() -> u64,
         read: impl AsyncFnOnce(Wanted) -> Result<Snapshot, ReadError>,
     ) -> Result<Arc<Snapshot>, ReadError> {
-        let wanted = Wanted { covered, transfers: self.transfers, further: self.further };
         let _others_wait = self.reads.lock().await;
+        let renewals = renewals();
         if let Some(newest) = self.newest(renewals)
+            && newest.ended.elapsed() <= self.young
             && newest.will_do(wanted)
         {
             return Ok(newest);
@@ -116,7 +120,7 @@ impl Recent {
 
     /// One that may still be told from, as far as it goes.
     pub fn told_from(&self, renewals: u64) -> Option<Arc<Snapshot>> {
-        self.newest(renewals).filter(|newest| newest.began.elapsed() <= TOLD_FOR)
+        self.newest(renewals).filter(|newest| newest.ended.elapsed() <= TOLD_FOR)
     }
 
     fn newest(&self, renewals: u64) -> Option<Arc<Snapshot>> {

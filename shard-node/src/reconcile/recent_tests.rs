@@ -74,16 +74,19 @@ async fn ask(recent: &Recent, covered: Duration, renewals: u64, reads: &AtomicUs
     let read = async |wanted| {
         reads.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(20)).await;
-        Ok(Snapshot::of(Reading::default(), wanted, Instant::now()))
+        let reading = Reading { is_whole: covered < TOO_MUCH, ..Reading::default() };
+        Ok(Snapshot::of(reading, wanted, Instant::now()))
     };
-    recent.covering(covered, renewals, read).await.expect("it is read");
+    let wanted = Wanted { covered, ..WANTED };
+    recent.get(wanted, || renewals, read).await.expect("it is read");
     reads.load(Ordering::Relaxed)
 }
 
+const TOO_MUCH: Duration = Duration::from_secs(300);
+
 fn recent() -> Recent {
-    let (interval, confirm_after) = (Duration::from_secs(30), Duration::from_secs(3));
-    let config = ReconcileConfig { interval, recent: COVERED, transfers_max: 5, compare_at_start: true, confirm_after };
-    Recent::new(&config)
+    let (interval, confirm_after) = (Duration::from_secs(30), Duration::from_secs(5));
+    Recent::new(&ReconcileConfig { interval, recent: COVERED, transfers_max: 5, compare_at_start: true, confirm_after })
 }
 
 #[tokio::test]
@@ -94,6 +97,14 @@ async fn whoever_asks_within_a_moment_shares_one_reading() {
     assert_eq!(reads.load(Ordering::Relaxed), 1);
     assert_eq!(ask(&recent, COVERED / 2, 0, &reads).await, 1, "it covers less, too");
     assert_eq!(ask(&recent, COVERED * 2, 0, &reads).await, 2, "more is not in it");
+}
+
+#[tokio::test]
+async fn reading_that_is_not_whole_serves_only_who_wants_the_same() {
+    let (recent, reads) = (recent(), AtomicUsize::new(0));
+    assert_eq!(ask(&recent, TOO_MUCH, 0, &reads).await, 1);
+    assert_eq!(ask(&recent, TOO_MUCH, 0, &reads).await, 1);
+    assert_eq!(ask(&recent, COVERED, 0, &reads).await, 2, "less may be whole");
 }
 
 #[tokio::test]
@@ -108,11 +119,14 @@ async fn nothing_is_told_from_before_connections_were_renewed() {
 
 #[tokio::test]
 async fn old_reading_is_made_again_and_not_told_from() {
-    let recent = recent();
-    for (age, will_do, is_told) in [(1, true, true), (4, false, true), (11, false, false)] {
-        let began = Instant::now().checked_sub(Duration::from_secs(age)).expect("the machine runs for longer");
-        let snapshot = Arc::new(Snapshot::of(Reading::default(), WANTED, began));
-        recent.newest.store(Some(Arc::new(Newest { snapshot: snapshot.clone(), renewals: 0 })));
-        assert_eq!((snapshot.will_do(WANTED), recent.told_from(0).is_some()), (will_do, is_told), "{age} s");
+    for (age, read, is_told) in [(1, 0, true), (4, 1, true), (11, 1, false)] {
+        let (recent, reads) = (recent(), AtomicUsize::new(0));
+        let ended = Instant::now().checked_sub(Duration::from_secs(age)).expect("the machine runs for longer");
+        let reading = Reading { is_whole: true, ..Reading::default() };
+        // It took long, and whoever waited for it wants it all the same.
+        let snapshot = Arc::new(Snapshot { ended, ..Snapshot::of(reading, WANTED, ended - Duration::from_secs(5)) });
+        recent.newest.store(Some(Arc::new(Newest { snapshot, renewals: 0 })));
+        assert_eq!(recent.told_from(0).is_some(), is_told, "{age} s");
+        assert_eq!(ask(&recent, COVERED, 0, &reads).await, read, "{age} s");
     }
 }

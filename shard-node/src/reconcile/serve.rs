@@ -5,7 +5,7 @@ use super::halves::{self, Half};
 use super::judge::Part;
 use super::pass::peer_of;
 use super::peers::Peers;
-use super::recent::{self, COVERED_MIN, Snapshot};
+use super::recent::{self, CLEARING_ONLY, Snapshot};
 use crate::node::{Node, TOO_MANY_READS};
 use crate::store::reconcile::{self, Wanted};
 use crate::store::{DUTY_MAX, ReadError, Unreadable};
@@ -19,6 +19,8 @@ use wire::link::Replier;
 use wire::operation::Read;
 use wire::pairing::{DecidedHalf, Ending, PAGE_MAX, RecentBooks};
 
+/// How old the asker's own reading may be: a reading that covers [`CLEARING_ONLY`] has what happened by then.
+const AGE_MAX: Duration = Duration::from_secs(10);
 /// Of the newest transfers, for one that has just been started: everything decided within this time,
 const NEWEST: Duration = Duration::from_secs(1);
 /// and further back, up to so many,
@@ -66,12 +68,14 @@ async fn pairing(node: &Node, ids: &[Uuid]) -> Result<Answer, ReadError> {
 
 async fn clearing_with(node: &Node, peer: ShardId, age_ms: u32) -> Result<Answer, ReadError> {
     let (asked, age) = (Instant::now(), Duration::from_millis(age_ms.into()));
-    if age > clearing::SLACK {
+    if age > AGE_MAX {
         return Ok(Answer::Invalid(format!("an account read {age_ms} ms ago is too old to compare")));
     }
-    let snapshot = node.recent.covering(COVERED_MIN, node.renewals(), async |wanted| {
-        node.reconcile_pool.lend(DUTY_MAX, async |client| Snapshot::read(client, wanted).await).await
-    });
+    let snapshot = node.recent.get(
+        CLEARING_ONLY,
+        || node.renewals(),
+        async |wanted| node.reconcile_pool.lend(DUTY_MAX, async |client| Snapshot::read(client, wanted).await).await,
+    );
     let snapshot = snapshot.await?;
     // The reading may be older than the question, or younger.
     let (since, before) =
@@ -79,7 +83,9 @@ async fn clearing_with(node: &Node, peer: ShardId, age_ms: u32) -> Result<Answer
     let as_of = snapshot.reading.now.0 + micros(since)? - micros(before + clearing::AGE + age)?;
     let peers = Peers::known_to(node);
     let has_peer = |account| peers.of_account(account) == Some(peer);
-    Ok(Answer::Clearing(clearing::books(&snapshot.reading, Timestamp(as_of), i32::from(peer.get()), has_peer)))
+    let mut books = clearing::books(&snapshot.reading, Timestamp(as_of), i32::from(peer.get()), has_peer);
+    books.is_whole &= !node.renewed_within(clearing::SAME_SERVER);
+    Ok(Answer::Clearing(books))
 }
 
 async fn recent_with(node: &Node, peer: ShardId) -> Result<Answer, ReadError> {

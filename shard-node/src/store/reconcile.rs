@@ -55,7 +55,7 @@ const ASKED_PAGE: i64 = 1_000;
 const MONTHS_BACK: i32 = 3;
 
 /// How much to read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
     /// Everything decided within this time.
     pub covered: Duration,
