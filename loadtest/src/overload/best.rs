@@ -32,11 +32,11 @@ pub struct Best {
     pub cpu_us: Cpu,
 }
 
-/// Tries numbers of clients, each for so many seconds, and takes what the best of them brings for three times as long.
+/// Tries numbers of clients, each for so many seconds, and takes what the best of them brings for `lasting` seconds.
 ///
 /// # Errors
 /// An answer has an unknown form, or a process is gone.
-pub async fn find(ground: &Ground, place: &Place, seconds: u64, line: &ProgressBar) -> Result<Best> {
+pub async fn find(ground: &Ground, place: &Place, seconds: u64, lasting: u64, line: &ProgressBar) -> Result<Best> {
     let load = Rc::new(Load::new(ground.population.clone(), ground.mix, ground.run.clone())?);
     let mut best = Best { per_second: 0.0, clients: 0, tried: vec![], cpu_us: Cpu::new() };
     let mut highest = 0.0;
@@ -49,7 +49,7 @@ pub async fn find(ground: &Ground, place: &Place, seconds: u64, line: &ProgressB
     }
     line.set_message(format!("the best rate, for longer: {} clients", best.clients));
     // The highest of many short tries is higher than what lasts.
-    (best.per_second, best.cpu_us) = try_out(&load, place, best.clients, 3 * seconds, &mut best.tried).await?;
+    (best.per_second, best.cpu_us) = try_out(&load, place, best.clients, lasting, &mut best.tried).await?;
     ground.journal.replace(load.take_journal());
     Ok(best)
 }

@@ -53,8 +53,9 @@ pub struct OverloadOptions {
     #[arg(long, value_name = "URL", requires = "routers")]
     redis: Vec<String>,
 
-    /// How long too much is sent, in seconds
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    /// How long the best rate is taken for, and how long too much is sent, in seconds: as often as shards compare their
+    /// transfers, so that the work for that is in both
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
 
     /// How many times the best rate is sent
@@ -129,7 +130,7 @@ pub async fn overload(options: OverloadOptions) -> Result<Outcome> {
 }
 
 async fn measure(options: &OverloadOptions, place: &Place, ground: &Rc<Ground>, line: &ProgressBar) -> Result<Report> {
-    let best = best::find(ground, place, options.trial, line).await?;
+    let best = best::find(ground, place, options.trial, options.seconds, line).await?;
     line.set_message("asking while nothing else is sent");
     let usual = recovery::usual(ground).await?;
     line.set_message(format!("sending {} times {:.0} transfers/s", options.factor, best.per_second));
