@@ -14,6 +14,7 @@ use super::history::History;
 use super::points::CRASH_POINT;
 use super::timeline::Timeline;
 use super::told::Told;
+use crate::harm::HarmClass;
 
 /// What a long run, of 30 minutes or more, has to come to.
 const FAULTS_MIN: u64 = 300;
@@ -200,8 +201,9 @@ impl Report {
             miss(faults < FAULTS_MIN, format!("only {faults} faults, {FAULTS_MIN} were to be"));
             let few = format!("only {acknowledged} transfers acknowledged, {ACKNOWLEDGED_MIN} were to be");
             miss(acknowledged < ACKNOWLEDGED_MIN, few);
-            let absent = self.classes.iter().filter(|class| !self.faults.contains_key(*class));
-            let absent: Vec<&str> = absent.map(String::as_str).collect();
+            // Of all there are: one that this machine cannot do was not looked at either.
+            let all = HarmClass::ALL.iter().map(ToString::to_string);
+            let absent: Vec<String> = all.filter(|class| !self.faults.contains_key(class)).collect();
             miss(!absent.is_empty(), format!("these faults never came: {}", absent.join(", ")));
         }
     }
@@ -303,26 +305,40 @@ fn millis(time: Duration) -> u64 {
 mod tests {
     use super::*;
 
+    /// Every class came once, and the first one as often as it takes to make so many.
     fn report(faults: u64, acknowledged: u64, worst_quiet_ms: u64) -> Report {
-        let classes = vec!["delay".to_owned()];
-        let faults = [("delay".to_owned(), Fault { count: faults, worst_recovery_ms: 0 })].into();
-        Report { faults, acknowledged, worst_quiet_ms, classes, ..Report::default() }
+        let came = |class: HarmClass, count| (class.to_string(), Fault { count, worst_recovery_ms: 0 });
+        let [first, others @ ..] = HarmClass::ALL;
+        let rest = faults.saturating_sub(others.len() as u64);
+        let faults = others.map(|class| came(class, 1)).into_iter().chain([came(first, rest)]).collect();
+        Report { faults, acknowledged, worst_quiet_ms, ..Report::default() }
     }
 
-    fn missed(mut report: Report, is_long: bool, is_interrupted: bool) -> usize {
+    fn missed(mut report: Report, is_long: bool, is_interrupted: bool) -> Vec<String> {
         report.judge(is_long, is_interrupted);
-        report.missed.len()
+        report.missed
     }
 
     #[test]
     fn long_run_that_did_too_little_is_told_so() {
-        assert_eq!(missed(report(300, 100_000, 5_000), true, false), 0);
+        assert_eq!(missed(report(300, 100_000, 5_000), true, false), [""; 0]);
         for poor in [report(299, 100_000, 0), report(300, 99_999, 0), report(300, 100_000, 5_001)] {
-            assert_eq!(missed(poor, true, false), 1);
+            assert_eq!(missed(poor, true, false).len(), 1);
         }
-        let other = Report { classes: vec!["delay".to_owned(), "failover".to_owned()], ..report(300, 100_000, 0) };
-        assert_eq!(missed(other, true, false), 1);
-        assert_eq!(missed(report(1, 1, 0), false, false), 0);
-        assert_eq!(missed(report(1, 1, 0), false, true), 1);
+        assert_eq!(missed(report(1, 1, 0), false, false), [""; 0]);
+        assert_eq!(missed(report(1, 1, 0), false, true).len(), 1);
+    }
+
+    #[test]
+    fn long_run_is_told_of_a_class_that_the_machine_cannot_do() {
+        let without_root = || {
+            let mut report = report(301, 100_000, 0);
+            let possible = HarmClass::ALL.into_iter().filter(|class| *class != HarmClass::DiskFull);
+            report.classes = possible.map(|class| class.to_string()).collect();
+            report.faults.remove("disk full");
+            report
+        };
+        assert_eq!(missed(without_root(), true, false), ["these faults never came: disk full"]);
+        assert_eq!(missed(without_root(), false, false), [""; 0], "a short run has no time for all of them");
     }
 }
