@@ -105,7 +105,8 @@ fn note_change(
         new_life(world, router);
         match change {
             Change::Down(_) => timeline.goes_down(router, now),
-            Change::GoesOn(_) | Change::Started(_) => timeline.comes_up(router, now),
+            Change::GoesOn(_) => timeline.goes_on(router, now),
+            Change::Started(_) => timeline.comes_up(router, now),
         }
     }
     if let Change::Started(_) = change

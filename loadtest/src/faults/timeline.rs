@@ -33,6 +33,8 @@ pub struct Down {
     pub began: Moment,
     /// Until when; the last moment of all while it still is.
     pub ended: Moment,
+    /// Whether it was only stopped: then the system goes on taking connections for it.
+    pub was_frozen: bool,
 }
 
 /// A shard's primary PostgreSQL that was started, or a standby that was promoted.
@@ -81,6 +83,12 @@ pub struct WrongClock {
 /// Around a fault: a signal and the note of its time are not one moment.
 const MARGIN: Duration = Duration::from_millis(50);
 
+impl Down {
+    fn covers(&self, from: Moment, until: Moment) -> bool {
+        self.began <= until.plus(MARGIN) && from <= self.ended.plus(MARGIN)
+    }
+}
+
 impl Timeline {
     /// For how long of a time the suite itself stood still.
     pub fn stalled(&self, from: Moment, until: Moment) -> Duration {
@@ -90,19 +98,42 @@ impl Timeline {
 
     /// Whether a router was alive and not stopped all the time.
     pub fn router_lived(&self, router: u8, from: Moment, until: Moment) -> bool {
-        let mut downs = self.downs.iter().filter(|down| down.router == router);
-        !downs.any(|down| down.began <= until.plus(MARGIN) && from <= down.ended.plus(MARGIN))
+        !self.downs_of(router).any(|down| down.covers(from, until))
+    }
+
+    /// Whether a router had a process all the time, stopped or not.
+    pub fn router_ran(&self, router: u8, from: Moment, until: Moment) -> bool {
+        !self.downs_of(router).any(|down| !down.was_frozen && down.covers(from, until))
+    }
+
+    /// When a router was last started before a moment; none if that was not in this round.
+    pub fn router_started(&self, router: u8, before: Moment) -> Option<Moment> {
+        let starts = self.downs_of(router).filter(|down| !down.was_frozen).map(|down| down.ended);
+        starts.filter(|at| *at <= before).max()
+    }
+
+    fn downs_of(&self, router: u8) -> impl Iterator<Item = &Down> {
+        self.downs.iter().filter(move |down| down.router == router)
     }
 
     /// A router is dead or stopped from now on.
     pub fn goes_down(&mut self, router: u8, now: Moment) {
-        self.downs.push(Down { router, began: now, ended: STILL_THERE });
+        self.downs.push(Down { router, began: now, ended: STILL_THERE, was_frozen: false });
     }
 
-    /// A router lives again.
+    /// A router was started.
     pub fn comes_up(&mut self, router: u8, now: Moment) {
+        self.ends_down(router, now, false);
+    }
+
+    /// A router that was stopped goes on.
+    pub fn goes_on(&mut self, router: u8, now: Moment) {
+        self.ends_down(router, now, true);
+    }
+
+    fn ends_down(&mut self, router: u8, now: Moment, was_frozen: bool) {
         let downs = self.downs.iter_mut().filter(|down| down.router == router && down.ended == STILL_THERE);
-        downs.for_each(|down| down.ended = now);
+        downs.for_each(|down| (down.ended, down.was_frozen) = (now, was_frozen));
     }
 
     /// The last moment, from `from` on, at which a fault other than `by` that the shard can feel, and that began before
@@ -188,6 +219,25 @@ mod tests {
         assert!(timeline.router_lived(1, Moment(13 * SECOND), Moment(91 * SECOND)));
         assert!(!timeline.router_lived(1, Moment(11 * SECOND), Moment(91 * SECOND)));
         assert!(timeline.router_lived(0, Moment(9 * SECOND), Moment(13 * SECOND)));
+    }
+
+    #[test]
+    fn router_that_is_frozen_keeps_its_process_and_one_that_is_killed_is_started_anew() {
+        let mut timeline = timeline(vec![]);
+        let at = |second| Moment(second * SECOND);
+        timeline.goes_down(1, at(10));
+        timeline.goes_on(1, at(12));
+        assert!(timeline.router_ran(1, at(11), at(11)) && !timeline.router_lived(1, at(11), at(11)));
+        assert_eq!(timeline.router_started(1, at(90)), None);
+        timeline.goes_down(1, at(20));
+        timeline.comes_up(1, at(22));
+        timeline.goes_down(1, at(30));
+        timeline.comes_up(1, at(32));
+        assert!(!timeline.router_ran(1, at(21), at(21)) && timeline.router_ran(0, at(21), at(21)));
+        assert!(timeline.router_ran(1, at(23), at(29)));
+        let starts = [21, 22, 31, 90].map(|second| timeline.router_started(1, at(second)));
+        assert_eq!(starts, [None, Some(at(22)), Some(at(22)), Some(at(32))]);
+        assert_eq!(timeline.router_started(0, at(90)), None);
     }
 
     #[test]

@@ -312,6 +312,7 @@ fn refused_transfer_in_the_books_is_found() {
 fn transfer_that_was_never_sent_is_found_in_the_books() {
     let mut stage = Stage::good();
     let id = stage.begin(Want::Transfer { debit: 0, credit: 1, amount: 3, to_user: false, doom: None });
+    stage.timeline.goes_down(1, Moment(stage.now));
     stage.call(id, How::Asked, Answer::NotSent);
     found_by(&stage, &[]);
     stage.post(id, 3);
@@ -713,13 +714,92 @@ fn late_and_missing_answers_are_found_where_the_router_lived() {
     found_by(&stage, &[]);
     let mut stage = Stage::good();
     late(&mut stage, Answer::Lost(Loss::HungUp), SECOND / 100);
-    late(&mut stage, Answer::NotSent, 9 * SECOND);
     found_by(&stage, &[]);
     let mut stage = Stage::good();
     let (sent, answered) = (Moment(stage.now), Moment(stage.now + 6 * SECOND));
     let seen = Seen::Problem(503, Code::of("unavailable"));
     stage.history.note_read("read", "x", ReadCall { account: 0, router: 0, sent, answered, seen });
     found_by(&stage, &["answered_in_time"]);
+}
+
+/// A stage on which a call gets no connection, two seconds after the last one before it was answered; and when that is.
+fn refused() -> (Stage, Moment) {
+    let mut stage = Stage::good();
+    stage.now += 2 * SECOND;
+    stage.call_of(TRANSFER, How::Asked, Answer::NotSent, SECOND / 1_000);
+    let sent = stage.history.get(TRANSFER).attempts.last().unwrap().sent;
+    (stage, sent)
+}
+
+#[test]
+fn refused_connection_is_found_where_the_router_ran() {
+    let (mut stage, sent) = refused();
+    found_by(&stage, &["answered_in_time"]);
+    // Another router's death is no excuse, nor is one that is long over, nor a fault of what is behind the router.
+    stage.timeline.goes_down(0, sent);
+    stage.timeline.goes_down(1, Moment(SECOND));
+    stage.timeline.comes_up(1, Moment(2 * SECOND));
+    stage.strike(&[0], None, sent.0 - SECOND, sent.0 + SECOND);
+    stage.timeline.struck.last_mut().unwrap().routers = vec![1];
+    found_by(&stage, &["answered_in_time"]);
+    let (mut stage, sent) = refused();
+    stage.timeline.goes_down(1, sent.before(Duration::from_secs(1)));
+    stage.timeline.goes_on(1, sent.plus(Duration::from_secs(1)));
+    found_by(&stage, &["answered_in_time"]);
+    let mut stage = Stage::good();
+    let (sent, answered) = (Moment(stage.now), Moment(stage.now + SECOND / 1_000));
+    stage.history.note_read("read", "x", ReadCall { account: 0, router: 0, sent, answered, seen: Seen::NotSent });
+    found_by(&stage, &["answered_in_time"]);
+}
+
+#[test]
+fn refused_connection_is_excused_while_the_router_is_down_or_starts() {
+    let second = Duration::from_secs(1);
+    for (began, ended) in [
+        // It was down then; it went down, and came up, as near as can be told.
+        (-1_000, 1_000),
+        (40, 1_000),
+        (-1_000, -40),
+        // It was started a second before, and after five at most it listens.
+        (-2_000, -1_000),
+    ] {
+        let (mut stage, sent) = refused();
+        let at = |millis: i64| Moment(sent.0.checked_add_signed(millis * 1_000).unwrap());
+        stage.timeline.goes_down(1, at(began));
+        stage.timeline.comes_up(1, at(ended));
+        found_by(&stage, &[]);
+    }
+    let (mut stage, sent) = refused();
+    stage.timeline.goes_down(1, sent.plus(second));
+    stage.timeline.comes_up(1, sent.plus(second));
+    found_by(&stage, &["answered_in_time"]);
+}
+
+#[test]
+fn router_that_was_started_is_not_excused_once_it_has_answered_or_had_its_time() {
+    let restarted = |stage: &mut Stage| {
+        stage.timeline.goes_down(1, Moment(stage.now));
+        stage.timeline.comes_up(1, Moment(stage.now));
+    };
+    let mut stage = Stage::good();
+    restarted(&mut stage);
+    stage.now += SECOND;
+    stage.call_of(TRANSFER, How::Asked, Answer::NotSent, SECOND / 1_000);
+    found_by(&stage, &[]);
+    stage.call(TRANSFER, How::Asked, said(201, TRANSFER, State::Posted, 100));
+    found_by(&stage, &[]);
+    stage.call_of(TRANSFER, How::Asked, Answer::NotSent, SECOND / 1_000);
+    found_by(&stage, &["answered_in_time"]);
+
+    let mut stage = Stage::good();
+    restarted(&mut stage);
+    let started = stage.now;
+    stage.now += 5 * SECOND;
+    stage.call_of(TRANSFER, How::Asked, Answer::NotSent, SECOND / 1_000);
+    found_by(&stage, &["answered_in_time"]);
+    // Less what the suite itself has missed.
+    stage.timeline.stalls.push((Moment(started + SECOND), Moment(started + 2 * SECOND)));
+    found_by(&stage, &[]);
 }
 
 #[test]
