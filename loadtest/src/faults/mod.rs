@@ -7,6 +7,7 @@
 mod checks;
 mod clock;
 mod history;
+mod logs;
 mod options;
 mod plan;
 mod planted;

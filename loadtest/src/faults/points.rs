@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+use super::logs::Log;
 use super::report::PointHits;
 use super::round::Healed;
 use super::strike::{heal, new_life, router_place};
@@ -91,7 +92,8 @@ impl Points {
         let names = processes(cluster).into_iter().map(|process| process.name);
         let drivers = names.zip(1..).map(async |(name, number)| {
             let random = SmallRng::seed_from_u64(seed ^ number);
-            let driver = Driver { points: self, world, cluster, struck, name, random };
+            let log = Log::new(cluster.local().data_dir().log(&name));
+            let driver = Driver { points: self, world, cluster, struck, name, log, random };
             driver.run(until, is_interrupted).await
         });
         try_join_all(drivers).await?;
@@ -115,6 +117,7 @@ struct Driver<'a> {
     cluster: &'a HarmedCluster,
     struck: &'a RefCell<Timeline>,
     name: ProcessName,
+    log: Log,
     random: SmallRng,
 }
 
@@ -132,9 +135,9 @@ impl Driver<'_> {
     }
 
     /// Arms a point once and waits for the death.
-    async fn one(&self, point: &str) -> Result<()> {
+    async fn one(&mut self, point: &str) -> Result<()> {
         let process = self.process()?;
-        let before = self.deaths_told(point)?;
+        self.log.news()?;
         arm(&process, point, "1*return").await?;
         let armed = Instant::now();
         while process.is_alive() {
@@ -146,7 +149,7 @@ impl Driver<'_> {
             }
             sleep(POLL).await;
         }
-        let is_hit = self.deaths_told(point)? > before;
+        let is_hit = self.log.news()?.contains(&format!("crash point {point}: the process kills itself"));
         let place = self.note(point, is_hit);
         self.cluster.local().restart(&self.name).await.with_context(|| format!("after {point}"))?;
         self.end(place);
@@ -155,13 +158,6 @@ impl Driver<'_> {
 
     fn process(&self) -> Result<Process> {
         self.cluster.local().process(&self.name)
-    }
-
-    /// How often the process has said in its log that it dies at the point.
-    fn deaths_told(&self, point: &str) -> Result<usize> {
-        let log = self.cluster.local().data_dir().log(&self.name);
-        let log = std::fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
-        Ok(log.matches(&format!("crash point {point}: the process kills itself")).count())
     }
 
     /// Notes a death; its place among what struck.

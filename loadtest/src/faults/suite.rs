@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use audit::KeptChains;
+use local_cluster::ProcessName;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use super::checks::{self, Breach, Scene};
 use super::clock::{Clock, Moment};
 use super::history::{Folded, History};
+use super::logs::Log;
 use super::options::FaultsOptions;
 use super::plan::Plans;
 use super::points::{Points, keep_planted};
@@ -146,6 +148,8 @@ struct Suite<'a> {
     random: SmallRng,
     /// The ends of the shards' chains at the last check.
     kept: Vec<KeptChains>,
+    /// The shard-nodes' logs, up to the last check.
+    logs: Vec<(ProcessName, Log)>,
     report: &'a mut Report,
 }
 
@@ -172,6 +176,7 @@ impl<'a> Suite<'a> {
             seed,
             random: SmallRng::seed_from_u64(seed ^ 0x5EED),
             kept: vec![],
+            logs: told::logs_of(cluster),
             report,
             world,
         })
@@ -263,7 +268,7 @@ impl<'a> Suite<'a> {
             // All harm is undone, so it is the wallet that does not serve.
             Err(error) => (vec![not_well(&error)], None),
         };
-        breaches.extend(match told::by_processes(cluster).await {
+        breaches.extend(match told::by_processes(cluster, &mut self.logs).await {
             Ok(told) => self.report.add_told(told),
             Err(error) => vec![not_well(&error)],
         });
