@@ -1,5 +1,8 @@
 //! The program that is released has no crash point and no planted bug.
 
+// When the tests are built with the feature, the program is not the one that is released.
+#![cfg(not(feature = "faults"))]
+
 use std::path::Path;
 
 /// The names of all points, as the table of the feature has them.
@@ -10,8 +13,6 @@ fn names_in_table() -> Vec<String> {
     quoted.filter(|text| text.starts_with("crash::") || text.starts_with("bug::")).map(str::to_owned).collect()
 }
 
-/// Not when the tests are built with the feature: then the program is not the one that is released.
-#[cfg(not(feature = "faults"))]
 #[test]
 fn ordinary_program_has_no_point() {
     let program = std::fs::read(env!("CARGO_BIN_EXE_router")).expect("the program is built");
