@@ -73,7 +73,7 @@ impl Files<'_> {
         done
     }
 
-    /// Writes `postgresql.conf`, replacing what is there. It belongs to whom the directory does.
+    /// Writes `postgresql.conf`, replacing what is there if that is another one. It belongs to whom the directory does.
     pub(crate) fn configure(
         &self,
         address: SocketAddr,
@@ -81,7 +81,12 @@ impl Files<'_> {
         overrides: &BTreeMap<String, String>,
     ) -> Result<()> {
         let path = self.directory.join("postgresql.conf");
-        write_atomically(&path, config_files::postgres(address, name, overrides).as_bytes(), 0o600)
+        let content = config_files::postgres(address, name, overrides);
+        // A server whose disk is full is started as it is: there may be no room to write the same once more.
+        if fs::read_to_string(&path).is_ok_and(|there| there == content) {
+            return Ok(());
+        }
+        write_atomically(&path, content.as_bytes(), 0o600)
     }
 
     /// Removes the lock file of a dead postmaster whose pid now belongs to some other process: PostgreSQL itself would

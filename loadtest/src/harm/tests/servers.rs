@@ -45,6 +45,7 @@ async fn postgres_is_slow_loses_commits_fills_up_and_takes_no_connection() {
         })
         .await;
         until("a read of what is there", async || world.read(2).await.status == 200).await;
+        world.inflict(Harm::Kill { process: server(2), pause_ms: 0 }).await;
         world.healed().await;
     }
 
