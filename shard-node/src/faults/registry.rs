@@ -260,6 +260,14 @@ pub const POINTS: &[Point] = &[
         &["events_told"],
         "a Redis that is killed or cut off",
     ),
+    // The comparison with other shards.
+    bug(
+        "bug::drift_seen_where_none_is",
+        Side::Shard,
+        "The reconciler overlooks decisions: each credit from another shard looks as if nobody had decided about it.",
+        &["none_seen_broken"],
+        "transfers between shards, and a pass of the reconciler, which comes every 30 s",
+    ),
     // Reads.
     bug(
         "bug::stale_reads",

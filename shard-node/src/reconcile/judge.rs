@@ -86,7 +86,8 @@ fn debit_of(halves: &Halves) -> Debit<'_> {
 
 fn credit_of(halves: &Halves) -> Credit<'_> {
     let credited: Option<&TerminalHalf> = halves.terminal.as_ref().filter(|ended| ended.has_credit);
-    match (halves.decision.map(|decision| decision.is_credited), credited) {
+    let decision = halves.decision.filter(|_| !runtime::bug!("bug::drift_seen_where_none_is"));
+    match (decision.map(|decision| decision.is_credited), credited) {
         (Some(true), Some(credited)) => Credit::Credited(&credited.money),
         (Some(true), None) => Credit::Impossible("the credit shard decided to credit it, and has no credit"),
         (Some(false), Some(_)) => Credit::Impossible("the credit shard decided against it, and has credited it"),
