@@ -2,9 +2,10 @@
 
 use crate::lane::{Allowed, Origin, WaitBound};
 use crate::node::{Node, TOO_MANY_READS};
-use crate::store::{QUESTION_MAX, ReadError, entries, from_micros, reading, to_micros};
+use crate::store::{self, QUESTION_MAX, ReadError, entries, from_micros, reading, to_micros};
 use ledger::{Account, AccountStatus, Amount, TransferState, UserId};
 use placement::{AccountId, ShardId};
+use runtime::serve::BoxError;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -80,23 +81,24 @@ impl Questioned {
 /// while a query is on its way waits for the next one: it may follow a write acknowledged meanwhile.
 pub async fn read_accounts(node: Arc<Node>, connect: tokio_postgres::Config, mut questions: Questioned) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
+    let mut is_told = false;
     while !questions.queue.is_closed() || !questions.queue.is_empty() {
         let renewals = node.renewals();
-        match tokio::time::timeout(TIMEOUT, AccountReader::open(&connect, renewals)).await {
+        let error: BoxError = match tokio::time::timeout(TIMEOUT, AccountReader::open(&connect, renewals)).await {
             Ok(Ok(reader)) => {
+                is_told = false;
                 node.reader_is_up.store(true, Ordering::Relaxed);
                 reader.serve(&node, &mut questions, &mut batch).await;
                 node.reader_is_up.store(false, Ordering::Relaxed);
+                continue;
             }
-            Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "no connection to read accounts");
-                give_up(&mut questions, &mut batch).await;
-            }
-            Err(_) => {
-                tracing::warn!("no connection to read accounts in time");
-                give_up(&mut questions, &mut batch).await;
-            }
+            Ok(Err(error)) => error.into(),
+            Err(late) => late.into(),
+        };
+        if !std::mem::replace(&mut is_told, true) {
+            tracing::warn!(error = &*error as &dyn std::error::Error, "no connection to read accounts; trying again");
         }
+        give_up(&mut questions, &mut batch).await;
     }
     node.metrics.reader_stopped();
 }
@@ -126,7 +128,7 @@ impl AccountReader {
     /// once the questions are there: what they may follow was acknowledged before. Those that were not answered stay in the
     /// batch, for the next connection.
     async fn serve(&self, node: &Node, questions: &mut Questioned, batch: &mut Vec<AccountQuestion>) {
-        while !batch.is_empty() || questions.queue.recv_many(batch, BATCH_MAX).await > 0 {
+        while !batch.is_empty() || self.receive(questions, batch).await {
             if node.renewals() != self.renewals {
                 return;
             }
@@ -143,6 +145,15 @@ impl AccountReader {
                 }
                 Err(error) => return keep_if_broken(batch, &error),
             }
+        }
+    }
+
+    /// Waits for questions; `false` if there will be none over this connection.
+    async fn receive(&self, questions: &mut Questioned, batch: &mut Vec<AccountQuestion>) -> bool {
+        tokio::select! {
+            biased;
+            count = questions.queue.recv_many(batch, BATCH_MAX) => count > 0,
+            () = store::broken(&self.client) => false,
         }
     }
 

@@ -190,7 +190,8 @@ fn share(batch: usize) -> usize {
 }
 
 impl Exit {
-    /// Waits until there is something, and takes it; nothing once the entrance is closed and all is taken.
+    /// Waits until there is something, and takes it; nothing once the entrance is closed and all is taken. Who stops waiting
+    /// has taken nothing.
     pub(super) async fn take(&mut self, tasks: &mut Vec<Task>, max: usize) {
         let task = tokio::select! {
             biased;

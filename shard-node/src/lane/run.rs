@@ -147,10 +147,13 @@ impl Lane {
             }
             match self.serve(&session, unfinished.take()).await {
                 None => return,
-                Some(batch) => unfinished = Some(batch.without_the_unrepeatable().without_the_expired()),
+                Some(batch) if batch.origins.is_empty() => {}
+                Some(batch) => {
+                    self.metrics.commits_unknown.inc();
+                    unfinished = Some(batch.without_the_unrepeatable().without_the_expired());
+                }
             }
             self.exit.is_up.store(false, Ordering::Relaxed);
-            self.metrics.commits_unknown.inc();
             tokio::time::sleep(RECONNECT_AFTER).await;
         }
     }
@@ -221,7 +224,7 @@ impl Lane {
     }
 
     /// Batch after batch, until the queue is closed (`None`) or the connection breaks; the batch that it broke
-    /// with must be run again.
+    /// with, if there is anything in it, must be run again.
     async fn serve(&mut self, session: &BatchSession, unfinished: Option<Batch>) -> Option<Batch> {
         if let Some(batch) = unfinished
             && let Some(broken) = self.process(session, batch).await
@@ -230,7 +233,10 @@ impl Lane {
         }
         let mut previous = 0;
         loop {
-            let batch = self.collect(previous).await?;
+            let Some(batch) = self.collect(session, previous).await? else {
+                tracing::warn!(lane = self.settings.number, "the connection broke while nothing was to be done");
+                return Some(Batch { stamped: Vec::new(), origins: Vec::new() });
+            };
             previous = batch.origins.len();
             if let Some(broken) = self.process(session, batch).await {
                 return Some(broken);
@@ -238,11 +244,15 @@ impl Lane {
         }
     }
 
-    /// What has queued up; `None` once the queue is closed.
-    async fn collect(&mut self, previous: usize) -> Option<Batch> {
+    /// What has queued up; `None` once the queue is closed, or, inside, if the connection breaks before there is anything.
+    async fn collect(&mut self, session: &BatchSession, previous: usize) -> Option<Option<Batch>> {
         let max = self.settings.lanes.batch_max;
         let mut tasks: Vec<Task> = Vec::with_capacity(max.min(64));
-        self.exit.take(&mut tasks, max).await;
+        tokio::select! {
+            biased;
+            () = self.exit.take(&mut tasks, max) => {}
+            () = session.broken() => return Some(None),
+        }
         if tasks.is_empty() {
             return None;
         }
@@ -261,7 +271,7 @@ impl Lane {
             batch.stamped.push(stamped);
             batch.origins.push(origin);
         }
-        Some(batch)
+        Some(Some(batch))
     }
 
     /// Runs a batch to its end, however often that takes. Gives it back if the connection breaks.

@@ -6,7 +6,7 @@ use super::codes::Unreadable;
 use super::fence::{self, Fenced};
 use super::load::{self, Wanted};
 use super::save::{self, Stamp};
-use super::{Standing, connect_past_barrier};
+use super::{Standing, connect, connect_past_barrier};
 use crate::config::SagaConfig;
 use futures_util::join;
 use ledger::{Books, Stamped, Writes};
@@ -154,6 +154,11 @@ impl BatchSession {
         let client = connect_past_barrier(config).await?;
         let statements = Statements::prepare(&client).await?;
         Ok(BatchSession { client, statements, writer, saga })
+    }
+
+    /// Waits until the connection has broken.
+    pub async fn broken(&self) {
+        connect::broken(&self.client).await;
     }
 
     /// Shows to other processes over the same database that commands are taken, as long as the connection lasts.

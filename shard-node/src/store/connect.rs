@@ -7,6 +7,7 @@
 use deadpool_postgres::Connect;
 use futures_util::future::{BoxFuture, Either, FutureExt, select, select_ok};
 use std::pin::pin;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::Host;
 use tokio_postgres::tls::NoTlsStream;
@@ -22,6 +23,9 @@ const SESSION: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET 
 /// A commit of a new connection's own: what a crash left visible may not have reached the synchronous standby, and
 /// this commit waits until it has. Nothing is answered over the connection before.
 const BARRIER: &str = "UPDATE fence SET barrier_at = clock_timestamp()";
+
+/// How soon the end of a connection is seen by who does not use it.
+const LOOK_AFTER: Duration = Duration::from_millis(500);
 
 /// One connection, driven in the background until it breaks or the client is dropped. For a database that may not be
 /// migrated yet.
@@ -41,6 +45,13 @@ pub async fn connect(config: &Config) -> Result<Client, Error> {
 pub async fn connect_past_barrier(config: &Config) -> Result<Client, Error> {
     let (client, _driving) = reach(config, &[SESSION, BARRIER]).await?;
     Ok(client)
+}
+
+/// Waits until the connection has broken. For who has nothing to ask over it, and would not notice.
+pub async fn broken(client: &Client) {
+    while !client.is_closed() {
+        tokio::time::sleep(LOOK_AFTER).await;
+    }
 }
 
 /// The first server that has done all of this. What is under way on the others ends with their connections.

@@ -24,7 +24,7 @@ mod times;
 
 pub use batch_session::{BatchError, BatchSession};
 pub use codes::Unreadable;
-pub use connect::{connect, connect_past_barrier};
+pub use connect::{broken, connect, connect_past_barrier};
 pub use ownership::{Standing, StandingError, found, read_standing};
 pub use pool::{DUTY_MAX, Pool, QUESTION_MAX, UPKEEP_MAX, pool};
 pub use reading::ReadError;

@@ -1,9 +1,9 @@
 //! What was asked for before or during an outage of PostgreSQL, and what starts meanwhile.
 
 use crate::support::{Known, Wish, World};
-use anyhow::{Result, ensure};
-use local_cluster::{ProcessName, Signal};
-use std::time::Duration;
+use anyhow::{Context, Result, ensure};
+use local_cluster::{Method, ProcessName, Signal, call};
+use std::time::{Duration, Instant};
 
 const SERVER: ProcessName = ProcessName::Postgres { shard: 1, replica: 0 };
 const NODE: ProcessName = ProcessName::ShardNode { shard: 1, replica: 0 };
@@ -37,6 +37,30 @@ async fn transfer_whose_client_has_given_up_is_not_made_after_the_outage() -> Re
     ensure!(matches!(world.until_known(router, instead).await?, Known::Posted { .. }));
     ensure!(world.balance(&here).await? == 500, "paid twice");
     world.prove().await
+}
+
+#[tokio::test]
+async fn shard_node_without_its_database_is_not_ready_though_nobody_asks_it_anything() -> Result<()> {
+    let world = world().await?;
+    let admin = world.cluster.process(&NODE)?.admin_address.context("a shard-node has an admin address")?;
+    let ready = async || call(admin, Method::GET, "/readyz", &[], None).await;
+    ensure!(ready().await?.status == 200);
+    world.cluster.kill(&SERVER, Signal::SIGKILL).await?;
+    let killed = Instant::now();
+    loop {
+        let answer = ready().await?;
+        if answer.status == 503 && answer.body.matches("without a connection to PostgreSQL").count() == 2 {
+            break;
+        }
+        ensure!(
+            killed.elapsed() < Duration::from_secs(3),
+            "its lanes or its reader believe that they serve: {}",
+            answer.body
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    world.cluster.restart(&SERVER).await?;
+    world.cluster.wait_until_ready(&NODE).await
 }
 
 #[tokio::test]
