@@ -142,7 +142,7 @@ fn check(request: &CreateTransferRequest) -> Result<Credit, Box<Refusal>> {
             None
         }
         (None, None) | (Some(_), Some(_)) => {
-            checks.mistake("credit_account_id", "either this or credit_user_id must be given");
+            checks.mistake("credit_account_id", "give either this or credit_user_id, and not both");
             None
         }
     };

@@ -68,7 +68,7 @@ impl List {
         if options.json {
             print_json(&sagas)?;
         } else {
-            print(&text(&sagas))?;
+            print(&text(&sagas, open.unread.is_empty()))?;
         }
         end_with(&open.unread, options)
     }
@@ -103,9 +103,10 @@ fn saga(shards: &Shards, shard: ShardId, row: &Row) -> Saga {
     }
 }
 
-fn text(sagas: &[Saga]) -> String {
+fn text(sagas: &[Saga], all_were_read: bool) -> String {
     if sagas.is_empty() {
-        return "no open transfers between shards".to_owned();
+        let where_read = if all_were_read { "" } else { " on those that could be read" };
+        return format!("no open transfers between shards{where_read}");
     }
     let header = ["TRANSFER", "AGE", "STATE", "SHARD", "PEER", "AMOUNT", "ATTEMPTS", "LAST ERROR"];
     let dash = || "-".to_owned();

@@ -60,7 +60,8 @@ impl Revoke {
         if options.json {
             print_json(&json!({"revoked": revoked}))?;
         } else {
-            print(&format!("{revoked} sessions revoked; routers forget them within their cache time, usually 5 s"))?;
+            let sessions = if revoked == 1 { "session" } else { "sessions" };
+            print(&format!("{revoked} {sessions} revoked; routers forget them within their cache time, usually 5 s"))?;
         }
         Ok(if revoked == 0 { Outcome::NotWell } else { Outcome::Fine })
     }
