@@ -25,7 +25,7 @@ pub const POINTS: &[Point] = &[
     bug(
         "bug::retry_with_fresh_key",
         "A command of unknown outcome is sent once more under a key of its own.",
-        &["acknowledged_once", "lines_explained", "total_kept"],
+        &["acknowledged_once", "same_answer", "lines_explained", "total_kept"],
         "the same, with shards that had carried the command out",
     ),
     bug(

@@ -214,7 +214,14 @@ pub const POINTS: &[Point] = &[
         "bug::expiry_ignores_state",
         Side::Debit,
         "The expiry does not look whether the transfer was committed.",
-        &["rejected_never", "rows_agree", "total_kept", "audit::credits_paired"],
+        &[
+            "rejected_never",
+            "rows_agree",
+            "total_kept",
+            "answers_expected",
+            "audit::credits_paired",
+            "audit::one_effect_per_key",
+        ],
         "transfers of a few seconds that are committed, between shards whose answers are lost or late",
     ),
     bug(
