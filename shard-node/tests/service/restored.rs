@@ -3,7 +3,7 @@
 
 use crate::support::{Holder, Known, Wish, World, post};
 use anyhow::{Context, Result, ensure};
-use local_cluster::{Method, ProcessName, Signal, call};
+use local_cluster::{Answer, Method, ProcessName, Signal, call};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -213,27 +213,32 @@ async fn shard_that_lost_a_single_reservation_is_only_read() -> Result<()> {
     files.put_the_newer_back()?;
     world.cluster.restart(&postgres()).await?;
     until_read_only(&world, false).await?;
-    let router = world.cluster.router_address("sg", 0)?;
-    let path = format!("/v1/transfers/{id}/commit");
-    let committed = post(router, &path, &here.token, "commit", &json!({})).await?;
+    let committed = until_known(&world, &here, &format!("/v1/transfers/{id}/commit"), "commit", &json!({})).await?;
     ensure!(committed.status == 200, "{} {}", committed.status, committed.body);
     check_open(&world, "behind", &here, &there).await?;
     world.prove().await
 }
 
-/// Sets an amount aside, however often the lane's connection breaks; the transfer's id.
+/// Sets an amount aside; the transfer's id.
 async fn reserve(world: &World, debit: &Holder, credit: &Holder, amount: i64) -> Result<String> {
-    let router = world.cluster.router_address(&debit.region, 0)?;
     let wish = json!({"debit_account_id": debit.account, "credit_account_id": credit.account, "amount": amount,
         "reserve": true});
+    let answer = until_known(world, debit, "/v1/transfers", "reserve", &wish).await?;
+    ensure!(answer.status == 201, "{} {}", answer.status, answer.body);
+    let reserved = answer.read::<Value>()?;
+    Ok(reserved["id"].as_str().context("a transfer has an id")?.to_owned())
+}
+
+/// Asks again, with the same key, as long as a lane connects.
+async fn until_known(world: &World, caller: &Holder, path: &str, key: &str, body: &Value) -> Result<Answer> {
+    let router = world.cluster.router_address(&caller.region, 0)?;
     let started = Instant::now();
     loop {
-        let answer = post(router, "/v1/transfers", &debit.token, "reserve", &wish).await?;
-        if answer.status == 201 {
-            let reserved = answer.read::<Value>()?;
-            return Ok(reserved["id"].as_str().context("a transfer has an id")?.to_owned());
+        let answer = post(router, path, &caller.token, key, body).await?;
+        if answer.status != 503 {
+            return Ok(answer);
         }
-        ensure!(answer.status == 503 && started.elapsed() < NOTICED_WITHIN, "{} {}", answer.status, answer.body);
+        ensure!(started.elapsed() < NOTICED_WITHIN, "{} {}", answer.status, answer.body);
         tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
